@@ -1,0 +1,86 @@
+/**
+ * Strict JSON: one text for one value, so that every program that reads a signed document sees the same thing.
+ * @module
+ */
+import { OtaError } from "./errors.ts";
+
+/** Bytes backed by an ordinary buffer, as WebCrypto and files want them. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Deepest nesting of lists and objects in a signed document (protocol 1.3). V8 itself would read 200,000 levels. */
+export const JSON_DEPTH_MAX = 8;
+
+/** Any JSON value. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** Decodes UTF-8 and refuses what is not; a byte-order mark is kept, and so refused by JSON later. */
+export function decodeUtf8(bytes: Bytes): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new OtaError("encoding_invalid", "Cannot read the document as it is not valid UTF-8", { cause });
+  }
+}
+
+/** Encodes text as UTF-8. */
+export function encodeUtf8(text: string): Bytes {
+  return new TextEncoder().encode(text);
+}
+
+/**
+ * Reads canonical JSON (protocol 1.3): the text must be exactly what `JSON.stringify(JSON.parse(text))` prints, all
+ * strings well-formed, at most {@link JSON_DEPTH_MAX} levels deep, numbers integers of at most 2^53-1. That one gate
+ * refuses duplicate keys, `1.0`, `1e3`, `-0`, byte-order marks, blanks and escapes that another parser could read
+ * differently.
+ *
+ * @throws {OtaError} `encoding_invalid` or `json_not_canonical`.
+ */
+export function parseCanonicalJson(bytes: Bytes): Json {
+  const text = decodeUtf8(bytes);
+  let value: Json;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new OtaError("json_not_canonical", "Cannot read the document as it is not JSON", { cause });
+  }
+  checkValue(value, 0);
+  if (JSON.stringify(value) !== text) {
+    throw new OtaError(
+      "json_not_canonical",
+      "Cannot read the document as its JSON is not canonical: wanted no blanks, no duplicate keys and no number or " +
+        "string written in another form than JSON.stringify writes",
+    );
+  }
+  return value;
+}
+
+/** Prints a value in canonical form; key order is the order of insertion. */
+export function formatCanonicalJson(value: Json): string {
+  return JSON.stringify(value);
+}
+
+function checkValue(value: Json, depth: number): void {
+  if (typeof value === "number") return checkNumber(value);
+  if (typeof value === "string") return checkString(value);
+  if (typeof value !== "object" || value === null) return;
+  if (depth >= JSON_DEPTH_MAX) {
+    throw new OtaError(
+      "json_not_canonical",
+      `Cannot read the document as it nests deeper than ${JSON_DEPTH_MAX} levels`,
+    );
+  }
+  for (const [key, member] of Object.entries(value)) {
+    checkString(key);
+    checkValue(member, depth + 1);
+  }
+}
+
+function checkNumber(value: number): void {
+  if (Number.isSafeInteger(value)) return;
+  throw new OtaError("json_not_canonical", "Cannot read the document as it holds a number that is not a safe integer");
+}
+
+function checkString(text: string): void {
+  if (text.isWellFormed()) return;
+  throw new OtaError("json_not_canonical", "Cannot read the document as it holds a string with a lone surrogate");
+}

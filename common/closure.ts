@@ -1,0 +1,87 @@
+/**
+ * Closures: every store path a system needs, bound to its contents by one digest (protocol 2.1, 5.3).
+ * @module
+ */
+import { digestOf } from "./base64.ts";
+import { type Bytes, decodeUtf8, encodeUtf8 } from "./canonical.ts";
+import { OtaError } from "./errors.ts";
+import { NarHash, StorePath } from "./names.ts";
+import { CLOSURE_PATHS_MAX } from "./release.ts";
+import { integer, SchemaError } from "./schema.ts";
+
+/** One path of a closure. */
+export interface ClosurePath {
+  readonly storePath: string;
+  /** `sha256-<base64>`. */
+  readonly narHash: string;
+  /** Size of the NAR in bytes. */
+  readonly narSize: number;
+}
+
+/** What a release signs of a closure. */
+export interface ClosureSummary {
+  readonly paths: number;
+  readonly narSize: number;
+  readonly digest: string;
+}
+
+/** Largest closure listing in bytes (protocol 6.2). */
+export const LISTING_MAX_BYTES = 8 * 1024 * 1024;
+
+const Size = integer(0);
+
+/** The listing of a closure: the sorted lines `storePath SP narHash SP narSize LF` whose SHA-256 is signed. */
+export function formatClosureListing(paths: readonly ClosurePath[]): string {
+  const lines = paths.map(({ storePath, narHash, narSize }) => `${storePath} ${narHash} ${narSize}\n`);
+  // Code unit order: the same everywhere, where a locale's order is not.
+  return lines.sort((a, b) => a < b ? -1 : a > b ? 1 : 0).join("");
+}
+
+/**
+ * Reads a closure listing; only the one form that {@link formatClosureListing} prints is accepted.
+ * @throws {OtaError} `encoding_invalid`, `body_too_large` or `request_invalid` with the line's number.
+ */
+export function parseClosureListing(bytes: Bytes): readonly ClosurePath[] {
+  if (bytes.length > LISTING_MAX_BYTES) {
+    throw new OtaError(
+      "body_too_large",
+      `Cannot read the closure listing as it has more than ${LISTING_MAX_BYTES} bytes`,
+    );
+  }
+  const lines = decodeUtf8(bytes).split("\n");
+  if (lines.pop() !== "") {
+    throw new OtaError("request_invalid", "Cannot read the closure listing as its last line is cut");
+  }
+  if (lines.length > CLOSURE_PATHS_MAX) {
+    throw new OtaError(
+      "request_invalid",
+      `Cannot read the closure listing as it has more than ${CLOSURE_PATHS_MAX} paths`,
+    );
+  }
+  return lines.map((line, index) => {
+    try {
+      const [storePath, narHash, narSize, ...rest] = line.split(" ");
+      if (rest.length > 0 || !/^(?:0|[1-9]\d{0,15})$/.test(narSize ?? "")) {
+        throw new SchemaError("line", "must be a store path, a NAR hash and a size");
+      }
+      const at = "line";
+      const previous = lines[index - 1];
+      if (previous !== undefined && previous >= line) throw new SchemaError(at, "must sort after the line before it");
+      return { storePath: StorePath(storePath, at), narHash: NarHash(narHash, at), narSize: Size(Number(narSize), at) };
+    } catch (cause) {
+      if (!(cause instanceof SchemaError)) throw cause;
+      throw new OtaError("request_invalid", `Cannot read the closure listing, line ${index + 1}: ${cause.message}`, {
+        cause,
+      });
+    }
+  });
+}
+
+/** Number of paths, total NAR size and digest of a closure: what a release signs of it. */
+export async function summariseClosure(paths: readonly ClosurePath[]): Promise<ClosureSummary> {
+  return {
+    paths: paths.length,
+    narSize: paths.reduce((sum, { narSize }) => sum + narSize, 0),
+    digest: await digestOf(encodeUtf8(formatClosureListing(paths))),
+  };
+}

@@ -1,0 +1,59 @@
+/**
+ * Times and durations as documents and people write them.
+ * @module
+ */
+
+const TIMESTAMP_PATTERN = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
+
+/** Milliseconds since 1970 of a time written `YYYY-MM-DDTHH:MM:SSZ`, or null where it is not one (30 February is not). */
+export function parseTimestamp(text: string): number | null {
+  if (!TIMESTAMP_PATTERN.test(text)) return null;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) || formatTimestamp(ms) !== text ? null : ms;
+}
+
+/** Prints milliseconds since 1970 as `YYYY-MM-DDTHH:MM:SSZ`, rounding down to the second. */
+export function formatTimestamp(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+
+/**
+ * Reads a duration such as `90s`, `15m`, `12h`, `90d` or `2w`.
+ * @returns Whole seconds, at least 1.
+ * @throws {TypeError} Where it is not one or is longer than 10 years.
+ */
+export function parseDuration(text: string): number {
+  const [, count = "", unit = ""] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
+  const seconds = Number(count) * (UNIT_SECONDS[unit] ?? 0);
+  const LONGEST_SECONDS = 3650 * 86_400;
+  if (seconds < 1 || seconds > LONGEST_SECONDS) {
+    throw new TypeError(`Cannot read the duration ${JSON.stringify(text)}: wanted such as 90s, 15m, 12h, 90d or 2w`);
+  }
+  return seconds;
+}
+
+/** A duration for people, in its two largest units: `2 d 3 h`, `4 min 5 s`, `12 s`. Input in seconds. */
+export function formatDuration(seconds: number): string {
+  let rest = Math.max(0, Math.round(seconds));
+  const parts: string[] = [];
+  for (const [unit, size] of [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]] as const) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0) parts.push(`${count} ${unit}`);
+  }
+  return parts.slice(0, 2).join(" ") || "0 s";
+}
+
+/** A size for people in binary units: `27.9 MiB`. Input in bytes. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
