@@ -7,6 +7,8 @@ export type CommandResult = { code: number; stdout: string; stderr: string };
 export type CommandOptions = {
   /** Added to the caller's environment. */
   env?: Record<string, string>;
+  /** Starts from nothing instead of the caller's environment. */
+  clearEnv?: boolean;
   cwd?: string;
   /** SIGKILL after this many milliseconds; 10 minutes unless told. */
   timeoutMs?: number;
@@ -59,10 +61,11 @@ async function start(
   options: CommandOptions,
   signal: AbortSignal,
 ): Promise<Deno.CommandOutput> {
-  const { env, cwd } = options;
+  const { env, cwd, clearEnv = false } = options;
   try {
     const command = new Deno.Command(program, {
       args,
+      clearEnv,
       ...(env === undefined ? {} : { env }),
       ...(cwd === undefined ? {} : { cwd }),
       stdin: "null",

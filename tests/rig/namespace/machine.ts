@@ -1,0 +1,164 @@
+/**
+ * A machine made of namespaces: a room (mount namespace) that holds its disks until it is closed, and in it one boot at a
+ * time (process namespace, fresh /run). Both end when this program ends, however it ends, because they wait on a pipe from it.
+ *
+ * Needs util-linux' `unshare`, `nsenter` and `mount`, and root or unprivileged user namespaces.
+ */
+
+import { type CommandResult, lastWords, runCommand } from "../../../tools/run_command.ts";
+import type { NixTools } from "../../../tools/nix_tools.ts";
+import type { DeviceProcess, ExecOptions } from "../device.ts";
+import { type NixRole, toolsLayout, writeNixSetup } from "../nix_setup.ts";
+import { atMost } from "../wait.ts";
+import { type Held, startHeld } from "./held.ts";
+import { spawnRecorded } from "./recorded.ts";
+
+/** How a machine is made. */
+export type MachineOptions = {
+  tools: NixTools;
+  role: NixRole;
+  /** Puts /nix on a file system of this size in bytes; on the host's disk unless told. */
+  storeBytes?: number;
+};
+
+/** What commands find in a machine: wrappers for Nix first, then the host's programs. */
+export const MACHINE_PATH = "/rig/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+const EXEC_TIMEOUT_MS = 120_000;
+
+/** Directories of a machine on the host, below the one made for it. */
+const DIRS = ["root", "nix", "boot", "log", "etc-nix-ota", "rig/pids"];
+
+/** A machine; see above. Off until `boot()`. */
+export class NamespaceMachine {
+  readonly #dir: string;
+  readonly #room: Held;
+  #boot: Held | undefined;
+  #processes: DeviceProcess[] = [];
+  #spawned = 0;
+
+  private constructor(dir: string, room: Held) {
+    this.#dir = dir;
+    this.#room = room;
+  }
+
+  /** @throws {Error} When this user may not make namespaces. */
+  static async create(options: MachineOptions): Promise<NamespaceMachine> {
+    const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "nix-ota-rig-" }));
+    try {
+      await Promise.all(DIRS.map((name) => Deno.mkdir(`${dir}/${name}`, { recursive: true })));
+      const layout = toolsLayout(options.tools);
+      await writeNixSetup(`${dir}/rig`, layout.binDir, options.role);
+      await Deno.copyFile(scriptFile("boot.sh"), `${dir}/rig/boot.sh`);
+      const size = options.storeBytes === undefined ? "unlimited" : String(options.storeBytes);
+      const unshare = ["unshare", ...(isRoot() ? [] : ["--user", "--map-root-user"]), "--mount", "--"];
+      const room = await startHeld([...unshare, "sh", scriptFile("room.sh"), dir, size, layout.hostDir]);
+      return new NamespaceMachine(dir, room);
+    } catch (cause) {
+      await removeAll(dir);
+      throw cause;
+    }
+  }
+
+  get isOn(): boolean {
+    return this.#boot !== undefined;
+  }
+
+  /** Where the host sees a path of the machine's disks; works while the machine is off. Not for /run, /proc or links across. */
+  hostPath(path: string): string {
+    return `/proc/${this.#room.pid}/root${path}`;
+  }
+
+  /** Starts the first process, with nothing in /run. */
+  async boot(): Promise<void> {
+    if (this.#boot !== undefined) throw new Error("Cannot start a machine that is on");
+    const enter = nsenter(this.#room.pid, ["--mount", "--root", "--wd"]);
+    const boot = await startHeld([...enter, "unshare", "--mount", "--pid", "--fork", "sh", "/rig/boot.sh"]);
+    this.#boot = { ...boot, pid: Number(boot.firstLine) };
+  }
+
+  /** Runs a command to its end. @throws {Error} If the machine is off or the time is up. */
+  exec(argv: readonly string[], options: ExecOptions = {}): Promise<CommandResult> {
+    const timeoutMs = options.timeoutMs ?? EXEC_TIMEOUT_MS;
+    return runCommand(this.#entered(argv), { env: environment(options), clearEnv: true, timeoutMs });
+  }
+
+  /** As `exec()`, and answers with what it printed. @throws {Error} If it fails. */
+  async output(argv: readonly string[], options: ExecOptions = {}): Promise<string> {
+    const result = await this.exec(argv, options);
+    if (result.code === 0) return result.stdout;
+    throw new Error(
+      `Cannot go on as "${argv.join(" ")}" failed with ${result.code} in a machine: ${lastWords(result)}`,
+    );
+  }
+
+  /** Starts a command that goes on running. */
+  async spawn(argv: readonly string[], options: ExecOptions = {}): Promise<DeviceProcess> {
+    const pidFile = `/rig/pids/${++this.#spawned}`;
+    const script = 'echo "$$" > "$0.new"; mv "$0.new" "$0"; exec "$@"';
+    const entered = this.#entered(["sh", "-c", script, pidFile, ...argv]);
+    const process = await spawnRecorded(
+      entered,
+      environment(options),
+      `${this.#dir}${pidFile}`,
+      async (pid, signal) => {
+        if (this.isOn) await this.exec(["sh", "-c", `kill -s ${signal.slice(3)} ${pid}`]);
+      },
+    );
+    this.#processes.push(process);
+    return process;
+  }
+
+  /** Ends everything in the machine at once with SIGKILL, and waits until nothing of it runs. */
+  async kill(): Promise<void> {
+    const boot = this.#boot;
+    if (boot === undefined) return;
+    this.#boot = undefined;
+    Deno.kill(boot.pid, "SIGKILL");
+    await boot.ended;
+    await Promise.all(this.#processes.map((process) => process.ended));
+    this.#processes = [];
+  }
+
+  /** Asks everything to end, waits for what was spawned, and kills the rest. */
+  async shutDown(graceMs: number): Promise<void> {
+    if (this.#boot === undefined) return;
+    await this.exec(["sh", "-c", "kill -s TERM -1"]);
+    await atMost(graceMs, Promise.all(this.#processes.map((process) => process.ended)));
+    await this.kill();
+  }
+
+  /** Ends the machine and deletes its disks. */
+  async dispose(): Promise<void> {
+    await this.kill();
+    await this.#room.end();
+    await removeAll(this.#dir);
+  }
+
+  #entered(argv: readonly string[]): string[] {
+    if (this.#boot === undefined) throw new Error(`Cannot run "${argv.join(" ")}" in a machine that is off`);
+    return [...nsenter(this.#boot.pid, ["--mount", "--pid", "--root", "--wd"]), ...argv];
+  }
+}
+
+function environment({ env = {} }: ExecOptions): Record<string, string> {
+  return { PATH: MACHINE_PATH, HOME: "/rig/home", LANG: "C.UTF-8", ...env };
+}
+
+function nsenter(pid: number, namespaces: readonly string[]): string[] {
+  return ["nsenter", "-t", String(pid), ...(isRoot() ? [] : ["--user", "--preserve-credentials"]), ...namespaces, "--"];
+}
+
+function isRoot(): boolean {
+  return Deno.uid() === 0;
+}
+
+function scriptFile(name: string): string {
+  return `${import.meta.dirname}/${name}`;
+}
+
+/** Store paths are read-only directories, which only root deletes as they are. */
+async function removeAll(dir: string): Promise<void> {
+  if (!isRoot()) await runCommand(["chmod", "-R", "u+w", dir]);
+  await Deno.remove(dir, { recursive: true });
+}

@@ -1,0 +1,196 @@
+/** A device made of namespaces on the host's programs, with a Nix store, a boot loader and logs of its own. */
+
+import type { NixTools } from "../../tools/nix_tools.ts";
+import type { CommandResult } from "../../tools/run_command.ts";
+import {
+  type Device,
+  type DeviceProcess,
+  type ExecOptions,
+  parseEntrySystem,
+  parseGenerationLink,
+  parseLoaderDefault,
+  parseSwitchLog,
+  type PowerCutOptions,
+  type SwitchCall,
+  SYSTEM_PROFILE,
+} from "./device.ts";
+import { NamespaceMachine } from "./namespace/machine.ts";
+import { truncateFiles } from "./namespace/power_cut.ts";
+import { type NetGate, openNetGate } from "./net_gate.ts";
+
+/** How a device is made. */
+export type NamespaceDeviceOptions = {
+  tools: NixTools;
+  /** Such as "fridge-007"; "device" unless told. */
+  name?: string;
+  /** Puts /nix on a file system of this many bytes, for a full disk. */
+  storeBytes?: number;
+};
+
+/** A stopping service gets this long before SIGKILL; systemd's 90 s would only make tests slow. */
+const SHUTDOWN_GRACE_MS = 3_000;
+
+/** Running and booted system are roots on NixOS, and nothing else protects them. */
+const SYSTEM_ROOTS = `mkdir -p /nix/var/nix/gcroots
+ln -sfn /run/current-system /nix/var/nix/gcroots/current-system
+ln -sfn /run/booted-system /nix/var/nix/gcroots/booted-system
+nix-store --init`;
+
+/**
+ * Makes a device and switches it on; its store is empty.
+ *
+ * @throws {Error} When this user may not make namespaces.
+ */
+export async function createNamespaceDevice(options: NamespaceDeviceOptions): Promise<NamespaceDevice> {
+  const { tools, storeBytes } = options;
+  const machine = await NamespaceMachine.create({
+    tools,
+    role: "device",
+    ...(storeBytes === undefined ? {} : { storeBytes }),
+  });
+  try {
+    await machine.boot();
+    await machine.output(["sh", "-ec", SYSTEM_ROOTS]);
+  } catch (cause) {
+    await machine.dispose();
+    throw cause;
+  }
+  return new NamespaceDevice(options.name ?? "device", machine);
+}
+
+/** See `Device`; what is more is for this kind of device only. */
+export class NamespaceDevice implements Device {
+  readonly name: string;
+  readonly #machine: NamespaceMachine;
+  readonly #gates = new Map<string, NetGate>();
+  #net: "up" | "down" = "up";
+
+  constructor(name: string, machine: NamespaceMachine) {
+    this.name = name;
+    this.#machine = machine;
+  }
+
+  exec(argv: readonly string[], options?: ExecOptions): Promise<CommandResult> {
+    return this.#machine.exec(argv, options);
+  }
+
+  /** As `exec()`, and answers with what it printed. @throws {Error} If it fails. */
+  output(argv: readonly string[], options?: ExecOptions): Promise<string> {
+    return this.#machine.output(argv, options);
+  }
+
+  spawn(argv: readonly string[], options?: ExecOptions): Promise<DeviceProcess> {
+    return this.#machine.spawn(argv, options);
+  }
+
+  /** Where the host sees a path of the device's disks, also while the device is off. */
+  hostPath(path: string): string {
+    return this.#machine.hostPath(path);
+  }
+
+  async copyIn(hostFile: string, path: string): Promise<void> {
+    await this.#makeParent(path);
+    await Deno.copyFile(hostFile, this.hostPath(path));
+  }
+
+  async writeText(path: string, text: string): Promise<void> {
+    await this.#makeParent(path);
+    await Deno.writeTextFile(this.hostPath(path), text);
+  }
+
+  async readText(path: string): Promise<string | undefined> {
+    return await ifFound(Deno.readTextFile(this.hostPath(path)));
+  }
+
+  async start(): Promise<void> {
+    await this.#machine.boot();
+    const system = await this.bootDefault();
+    if (system === undefined) return;
+    const init = await this.#machine.exec([`${system}/init`]).catch((cause: Error) => ({
+      code: -1,
+      stderr: cause.message,
+    }));
+    if (await this.bootedSystem() === system) return;
+    throw new Error(`Cannot boot "${system}": its init ended with ${init.code}: ${init.stderr.trim()}`);
+  }
+
+  async reboot(): Promise<void> {
+    await this.#machine.shutDown(SHUTDOWN_GRACE_MS);
+    await this.start();
+  }
+
+  async powerCut({ lose = [] }: PowerCutOptions = {}): Promise<void> {
+    await this.#machine.kill();
+    for (const path of lose) await truncateFiles(this.hostPath(path));
+  }
+
+  reach(url: string): string {
+    const gate = this.#gates.get(url) ?? openNetGate(url);
+    this.#gates.set(url, gate);
+    if (this.#net === "down") void gate.set("down");
+    return gate.url;
+  }
+
+  async net(state: "up" | "down"): Promise<void> {
+    this.#net = state;
+    await Promise.all([...this.#gates.values()].map((gate) => gate.set(state)));
+  }
+
+  async generation(): Promise<number | undefined> {
+    const link = await ifFound(Deno.readLink(this.hostPath(SYSTEM_PROFILE)));
+    return link === undefined ? undefined : parseGenerationLink(link);
+  }
+
+  async profileSystem(): Promise<string | undefined> {
+    const number = await this.generation();
+    return number === undefined
+      ? undefined
+      : await ifFound(Deno.readLink(this.hostPath(`${SYSTEM_PROFILE}-${number}-link`)));
+  }
+
+  bootedSystem(): Promise<string | undefined> {
+    return this.#readRunLink("/run/booted-system");
+  }
+
+  currentSystem(): Promise<string | undefined> {
+    return this.#readRunLink("/run/current-system");
+  }
+
+  async bootDefault(): Promise<string | undefined> {
+    const entry = parseLoaderDefault(await this.readText("/boot/loader/loader.conf") ?? "");
+    if (entry === undefined) return await this.profileSystem();
+    return parseEntrySystem(await this.readText(`/boot/loader/entries/${entry}`) ?? "");
+  }
+
+  async switchLog(): Promise<SwitchCall[]> {
+    return parseSwitchLog(await this.readText("/var/log/switch.log") ?? "");
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all([...this.#gates.values()].map((gate) => gate.close()));
+    await this.#machine.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  async #readRunLink(path: string): Promise<string | undefined> {
+    if (!this.#machine.isOn) return undefined;
+    const result = await this.#machine.exec(["readlink", path]);
+    return result.code === 0 ? result.stdout.trim() : undefined;
+  }
+
+  async #makeParent(path: string): Promise<void> {
+    await Deno.mkdir(this.hostPath(path.slice(0, path.lastIndexOf("/"))), { recursive: true });
+  }
+}
+
+async function ifFound<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
