@@ -46,6 +46,30 @@ export function isStrictPoint(point: Bytes): boolean {
   return !SMALL_ORDER_Y.some((small) => equalBytes(small, y));
 }
 
+/** A public key made ready to verify many signatures: `(message, signature)`, false for anything that does not verify. */
+export type Verifier = (message: Bytes, signature: Bytes) => Promise<boolean>;
+
+/**
+ * Makes a public key of 32 bytes ready to verify: what takes time for each key is done once.
+ *
+ * @returns Null for bytes that are no strict point ({@link isStrictPoint}) or no point of the curve at all.
+ */
+export async function importVerifier(publicKey: Bytes): Promise<Verifier | null> {
+  if (!isStrictPoint(publicKey)) return null;
+  let key: CryptoKey;
+  try {
+    key = await crypto.subtle.importKey("raw", publicKey, "Ed25519", false, ["verify"]);
+  } catch (error) {
+    // DataError: 32 bytes that are no point of the curve. Anything else is a fault of the runtime, not an answer.
+    if (error instanceof DOMException) return null;
+    throw error;
+  }
+  return async (message, signature) => {
+    if (signature.length !== SIGNATURE_BYTES || !isStrictPoint(signature.slice(0, 32))) return false;
+    return await crypto.subtle.verify("Ed25519", key, signature, message);
+  };
+}
+
 /**
  * Verifies an Ed25519 signature strictly (protocol 1.4): the key A and the signature's R must be canonical (y < p)
  * and not of small order, S < L, and the cofactorless equation of RFC 8032 section 5.1.7 must hold.
@@ -55,14 +79,6 @@ export function isStrictPoint(point: Bytes): boolean {
  * @returns False for anything that does not verify, wrong lengths included; it does not throw.
  */
 export async function verifyEd25519(publicKey: Bytes, message: Bytes, signature: Bytes): Promise<boolean> {
-  if (signature.length !== SIGNATURE_BYTES) return false;
-  if (!isStrictPoint(publicKey) || !isStrictPoint(signature.slice(0, 32))) return false;
-  try {
-    const key = await crypto.subtle.importKey("raw", publicKey, "Ed25519", false, ["verify"]);
-    return await crypto.subtle.verify("Ed25519", key, signature, message);
-  } catch (error) {
-    // DataError: 32 bytes that are no point of the curve. Anything else is a fault of the runtime, not an answer.
-    if (error instanceof DOMException) return false;
-    throw error;
-  }
+  const verify = await importVerifier(publicKey);
+  return verify !== null && await verify(message, signature);
 }

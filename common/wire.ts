@@ -4,8 +4,9 @@
  */
 import { CHECKIN_MAX_BYTES, ENROL_MAX_BYTES, LOG_MAX_BYTES } from "./checkin.ts";
 import { LISTING_MAX_BYTES } from "./closure.ts";
-import { ENVELOPE_MAX_BYTES } from "./envelope.ts";
-import { type ErrorCode, isErrorCode } from "./errors.ts";
+import { ENVELOPE_MAX_BYTES, SIGNATURES_MAX } from "./envelope.ts";
+import { type ErrorCode, isErrorCode, messageOf, OtaError } from "./errors.ts";
+import { formatRawPublicKey, parsePublicKey, type PublicKey } from "./key.ts";
 import { Digest, Name, Revision, text } from "./names.ts";
 import { boolean, type Infer, integer, literal, nullable, oneOf, open, optional, string } from "./schema.ts";
 
@@ -20,6 +21,41 @@ export const paths = {
   listing: (at: { channel: string; revision: number; system: string; variant: string }): string =>
     `/channels/${at.channel}/releases/${at.revision}/closures/${at.system}/${at.variant}`,
 } as const;
+
+/**
+ * Header of a publish that carries the public keys behind the signatures, raw base64 with commas between them. A server
+ * whose configuration pins no keys pins these at the first publish, after they verified; one with keys ignores it. A
+ * header and not a part of the envelope, as a signed document must never bring its own trust (protocol 1.4).
+ */
+export const SIGNER_KEYS_HEADER = "nix-ota-signer-keys";
+
+/** Prints the value of {@link SIGNER_KEYS_HEADER}. */
+export function formatSignerKeys(keys: readonly PublicKey[]): string {
+  return keys.map(formatRawPublicKey).join(",");
+}
+
+/**
+ * Reads the value of {@link SIGNER_KEYS_HEADER}; empty where there is none.
+ * @throws {OtaError} `request_invalid` where an item is no public key or there are more than an envelope has signatures.
+ */
+export function parseSignerKeys(header: string | null | undefined): readonly PublicKey[] {
+  const items = (header ?? "").split(",").map((item) => item.trim()).filter((item) => item !== "");
+  if (items.length > SIGNATURES_MAX) {
+    throw new OtaError(
+      "request_invalid",
+      `Cannot read the header ${SIGNER_KEYS_HEADER}: it has over ${SIGNATURES_MAX}`,
+    );
+  }
+  return items.map((item) => {
+    try {
+      return parsePublicKey(item);
+    } catch (cause) {
+      throw new OtaError("request_invalid", `Cannot read the header ${SIGNER_KEYS_HEADER}: ${messageOf(cause)}`, {
+        cause,
+      });
+    }
+  });
+}
 
 /** Largest request bodies in bytes, and the time a request may take to arrive (protocol 6.2). */
 export const REQUEST_LIMITS = {
