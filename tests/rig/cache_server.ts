@@ -65,7 +65,7 @@ export function startCacheServer({ dir, hasRanges = true }: CacheServerOptions):
     const record = { method: request.method, path, rangeStart: start, status: 0, fault: fault?.kind };
     requests.push(record);
     if (fault?.kind === "stalled-header") await aborted(closing.signal);
-    const response = respond({ request, file, fault, start }, closing.signal);
+    const response = respond({ request, file, fault, hasRanges, start }, closing.signal);
     record.status = response.status;
     return response;
   }
@@ -92,9 +92,15 @@ export function startCacheServer({ dir, hasRanges = true }: CacheServerOptions):
   };
 }
 
-type Asked = { request: Request; file: Uint8Array<ArrayBuffer> | undefined; fault: Fault | undefined; start: number };
+type Asked = {
+  request: Request;
+  file: Uint8Array<ArrayBuffer> | undefined;
+  fault: Fault | undefined;
+  hasRanges: boolean;
+  start: number;
+};
 
-function respond({ request, file, fault, start }: Asked, closing: AbortSignal): Response {
+function respond({ request, file, fault, hasRanges, start }: Asked, closing: AbortSignal): Response {
   if (fault?.kind === "status") {
     return new Response(fault.body ?? null, { status: fault.status, headers: fault.headers ?? {} });
   }
@@ -102,6 +108,7 @@ function respond({ request, file, fault, start }: Asked, closing: AbortSignal): 
   const whole = faultyBody(fault, file);
   const body = whole.subarray(start);
   const headers = new Headers({ "content-length": String(body.length), "content-type": contentType(request.url) });
+  if (hasRanges) headers.set("accept-ranges", "bytes"); // Without it Nix does not resume.
   if (start > 0) headers.set("content-range", `bytes ${start}-${whole.length - 1}/${whole.length}`);
   const status = start > 0 ? 206 : 200;
   if (request.method === "HEAD") return new Response(null, { status, headers });
