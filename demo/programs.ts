@@ -1,0 +1,82 @@
+/**
+ * The three programs as a user would start them: from source, or the compiled executables of `NIX_OTA_BIN_DIR`.
+ * @module
+ */
+
+/** A program of nix-ota. */
+export type ProgramName = "nix-ota" | "nix-ota-agent" | "nix-ota-server";
+
+const SOURCES: Readonly<Record<ProgramName, { entry: string; permissions: string }>> = {
+  "nix-ota": { entry: "publisher/main.ts", permissions: "publisher" },
+  "nix-ota-agent": { entry: "agent/main.ts", permissions: "agent" },
+  "nix-ota-server": { entry: "main.ts", permissions: "server" },
+};
+
+const ROOT = new URL("../", import.meta.url).pathname.replace(/\/$/, "");
+
+/** The command line that runs a program with arguments. */
+export function commandLine(name: ProgramName, args: readonly string[]): readonly string[] {
+  const folder = Deno.env.get("NIX_OTA_BIN_DIR");
+  if (folder) return [`${folder}/${name}`, ...args];
+  const { entry, permissions } = SOURCES[name];
+  const config = `${ROOT}/deno.json`;
+  return [
+    Deno.execPath(),
+    "run",
+    "-q",
+    "--frozen",
+    `-P=${permissions}`,
+    "--config",
+    config,
+    `${ROOT}/${entry}`,
+    ...args,
+  ];
+}
+
+/** What a command printed and how it ended. */
+export interface Finished {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end. */
+export async function runProgram(
+  name: ProgramName,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Finished> {
+  const [command = "", ...rest] = commandLine(name, args);
+  const { code, stdout, stderr } = await new Deno.Command(command, { args: rest, env, stdin: "null" }).output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** A program that goes on running. */
+export interface Running {
+  readonly log: () => string;
+  stop(): Promise<void>;
+}
+
+/** Starts a program and collects what it writes. */
+export function startProgram(name: ProgramName, args: readonly string[]): Running {
+  const [command = "", ...rest] = commandLine(name, args);
+  const child = new Deno.Command(command, { args: rest, stdin: "null", stdout: "piped", stderr: "piped" }).spawn();
+  const pieces: string[] = [];
+  const collect = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) pieces.push(decoder.decode(chunk, { stream: true }));
+  };
+  const done = Promise.all([collect(child.stdout), collect(child.stderr), child.status]);
+  return {
+    log: () => pieces.join(""),
+    async stop() {
+      try {
+        child.kill("SIGTERM");
+      } catch {
+        // It has ended by itself.
+      }
+      await done;
+    },
+  };
+}
