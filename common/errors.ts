@@ -82,10 +82,10 @@ export class OtaError extends Error {
   }
 }
 
-/** The sentence of anything thrown, on one line. */
+/** The sentence of anything thrown, on one line: its lines, without blanks around them, joined by `; `. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replaceAll(/\s*\n\s*/g, "; ");
+  return text.split(/[\r\n]/).map((line) => line.trim()).filter((line) => line !== "").join("; ");
 }
 
 /** Closes a switch over a union: the compiler refuses a forgotten case, the program a value from outside the types. */

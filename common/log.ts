@@ -19,7 +19,10 @@ export type Log = (level: LogLevel, event: string, fields?: LogFields) => void;
 /** Longest text value in a log line, in UTF-16 code units. */
 export const LOG_VALUE_MAX = 2048;
 
-/** Prints one line without a line end. Text values are cleaned, cut and rid of what looks like a secret. */
+/**
+ * Prints one line without a line end. Text values are cleaned, rid of what looks like a secret and cut to
+ * {@link LOG_VALUE_MAX}. `time`, `level` and `event` are the line's own: fields of these names are left out.
+ */
 export function formatLogLine({ level, event, fields = {}, nowMs }: {
   level: LogLevel;
   event: string;
@@ -28,7 +31,7 @@ export function formatLogLine({ level, event, fields = {}, nowMs }: {
 }): string {
   const out: Record<string, string | number | boolean | null> = { time: formatTimestamp(nowMs), level, event };
   for (const [key, value] of Object.entries(fields)) {
-    if (value === undefined) continue;
+    if (value === undefined || Object.hasOwn(out, key)) continue;
     out[key] = typeof value === "string" ? cleanLine(redact(value), LOG_VALUE_MAX) : value;
   }
   return JSON.stringify(out);

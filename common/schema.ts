@@ -2,6 +2,7 @@
  * Small parsers that turn unknown values into typed ones and name the place when they refuse.
  * @module
  */
+import { quoteText } from "./text.ts";
 
 /** Reads a value found at `at`, such as `payload.targets[3].system`. Throws {@link SchemaError}. */
 export type Parser<T> = (value: unknown, at: string) => T;
@@ -24,12 +25,12 @@ export class SchemaError extends Error {
 /** How much of a refused value an error message shows, in UTF-16 code units: enough to recognise it. */
 const SHOWN_MAX = 60;
 
-/** A short, single-line picture of a value for an error message. */
+/** A short picture of a value for an error message: on one line, without anything that a terminal would act on. */
 export function show(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "an object";
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
+  const text = typeof value === "string" ? quoteText(value) : String(value);
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX).toWellFormed()}…` : text;
 }
 
 /** Limits of a string; lengths in UTF-16 code units. `wanted` completes "must be …". */
