@@ -302,8 +302,9 @@ const INTERRUPTED: NixCase = {
   name: "interrupted",
   what: "SIGTERM in the middle of a download",
   code: 1,
-  says: /^error: interrupted by the user$/m,
+  says: /^error: (interrupted by the user|download of '\S+' was interrupted)$/m, // Whichever notices first.
   async run(bench) {
+    bench.cache.forgetRequests();
     bench.cache.setFault({ on: "nar", fault: { kind: "stalled-body" } });
     const download = await bench.device.spawn(bench.realiseArgv({ options: { "stalled-download-timeout": "60" } }));
     await until(
