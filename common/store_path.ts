@@ -37,16 +37,16 @@ export function parseStorePath(text: string): StorePathParts {
   return { path, hash, name };
 }
 
-/** A package as the name of a store path tells it: everything up to the first dash before a digit, and the rest. */
+/** A package as the name of a store path tells it. */
 export interface PackageName {
   readonly name: string;
   /** Empty where the path's name has no version. */
   readonly version: string;
 }
 
-/** Splits `openssl-3.0.14` as Nix's `parseDrvName` does. */
+/** Splits `openssl-3.0.14` as Nix's `parseDrvName` does: at the first dash that something else than a letter follows. */
 export function parsePackageName(storeName: string): PackageName {
-  const at = storeName.search(/-[0-9]/);
+  const at = storeName.search(/-[^A-Za-z]/);
   if (at < 0) return { name: storeName, version: "" };
   return { name: storeName.slice(0, at), version: storeName.slice(at + 1) };
 }

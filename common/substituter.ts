@@ -18,16 +18,32 @@ export interface SubstituterUrl {
 /** Longest substituter URL in UTF-16 code units. */
 export const SUBSTITUTER_URL_MAX = 512;
 
-function refuse(text: string, problem: string): never {
-  throw new TypeError(`Cannot use the substituter ${show(text)}: ${problem}`);
+/** What an error may show of a refused URL: user, password and query are left out, for they are often secrets. */
+function withoutSecrets(text: string): string {
+  if (text.includes("@")) return `${/^[a-z]{1,8}:\/\//i.exec(text)?.[0] ?? ""}…`;
+  const query = text.search(/[?#]/);
+  return query < 0 ? text : `${text.slice(0, query + 1)}…`;
 }
+
+function refuse(text: string, problem: string): never {
+  throw new TypeError(`Cannot use the substituter ${show(withoutSecrets(text))}: ${problem}`);
+}
+
+/** Labels of letters, digits, dashes and underscores that neither begin nor end with a dash; or an IPv6 address. */
+const HOST_PATTERN =
+  /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:.]+\])$/;
+/** Longest host name in characters (RFC 1035 section 2.3.4). */
+const HOST_MAX = 253;
 
 /**
  * Reads a substituter URL (protocol 2.1). Nix reads settings out of a store URL, and `?trusted=1` would turn its
  * signature check off, so a query is refused, and with it user names, fragments, blanks, quotes, percent signs and
  * every scheme but https and http (http is for the caller to allow: it hides nothing and stops nobody on the way).
  *
- * @throws {TypeError} Saying what was wrong.
+ * Host and path are put in the normal form of the WHATWG URL standard; reading `href` again gives the same `href`.
+ *
+ * @param text At most {@link SUBSTITUTER_URL_MAX} UTF-16 code units.
+ * @throws {TypeError} Saying what was wrong; user, password and query are not quoted.
  */
 export function parseSubstituterUrl(text: string): SubstituterUrl {
   if (text.length > SUBSTITUTER_URL_MAX) refuse(text, `wanted at most ${SUBSTITUTER_URL_MAX} characters`);
@@ -37,10 +53,11 @@ export function parseSubstituterUrl(text: string): SubstituterUrl {
   }
   const url = URL.parse(text) ?? refuse(text, "wanted a URL such as https://cache.example.org");
   if (url.protocol !== "https:" && url.protocol !== "http:") refuse(text, "wanted the scheme https (or http)");
-  if (!text.slice(url.protocol.length).startsWith("//")) refuse(text, "wanted // after the scheme");
-  if (!/^(?:[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])$/.test(url.hostname)) {
+  if (!/^\/\/[^/]/.test(text.slice(url.protocol.length))) refuse(text, "wanted // and a host after the scheme");
+  if (!HOST_PATTERN.test(url.hostname) || url.hostname.length > HOST_MAX) {
     refuse(text, "wanted a plain host name or address");
   }
+  if (url.port === "0") refuse(text, "wanted a port from 1 to 65535");
   if (!/^[A-Za-z0-9._~+/=:-]*$/.test(url.pathname) || url.pathname.includes("//")) {
     refuse(text, "wanted a path of A-Za-z0-9 and ._~+=:-/ without empty parts");
   }
@@ -88,7 +105,9 @@ function SubstituterHref(value: unknown, at: string): string {
   }
   throw new SchemaError(
     at,
-    `must be a substituter URL in normal form such as "https://cache.example.org", found ${show(value)}`,
+    `must be a substituter URL in normal form such as "https://cache.example.org", found ${
+      show(typeof value === "string" ? withoutSecrets(value) : value)
+    }`,
   );
 }
 
