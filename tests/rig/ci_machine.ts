@@ -1,6 +1,8 @@
 /** The machine that builds, signs and uploads: what CI is to a fleet. */
 
 import type { NixTools } from "../../tools/nix_tools.ts";
+import type { CommandResult } from "../../tools/run_command.ts";
+import type { ExecOptions } from "./device.ts";
 import { blobsOf, type BuiltSystem, incompressible, nixSpec, type SystemSpec } from "./closures.ts";
 import { NamespaceMachine } from "./namespace/machine.ts";
 
@@ -84,6 +86,11 @@ export class CiMachine implements AsyncDisposable {
   /** Runs a command on the machine, which has `nix` with its experimental commands. @throws {Error} If it fails. */
   output(argv: readonly string[]): Promise<string> {
     return this.#machine.output(argv);
+  }
+
+  /** As `output()`, but a failure is an answer like another. */
+  exec(argv: readonly string[], options?: ExecOptions): Promise<CommandResult> {
+    return this.#machine.exec(argv, options);
   }
 
   async dispose(): Promise<void> {
