@@ -1,7 +1,8 @@
 /**
- * Runs every row of nix_failures.ts on real Nix and writes what it said to agent/fixtures/nix, byte for byte:
+ * Runs every row of nix_failures.ts on real Nix and writes what it said to agent/fixtures, byte for byte:
  *
- *   deno run -P=test tests/rig/capture_nix_output.ts
+ *   deno run -P=test tests/rig/capture_nix_output.ts         # the Nix of the tests, to fixtures/nix
+ *   deno run -P=test tests/rig/capture_nix_output.ts forky   # the Nix of that Debian release, to fixtures/nix-VERSION
  */
 
 import { ensureNix } from "../../tools/nix_tools.ts";
@@ -9,7 +10,7 @@ import { createNixBench, type NixBench } from "./nix_bench.ts";
 import { FULL_DISK_CASES, NIX_CASES, type NixCase, runNixCase } from "./nix_failures.ts";
 import { nixMessages, thinned } from "./nix_output.ts";
 
-const FIXTURES = new URL("../../agent/fixtures/nix/", import.meta.url);
+const FIXTURES = new URL("../../agent/fixtures/", import.meta.url);
 
 /** Small, so that little of a fixture is progress. */
 const SMALL = { baseBytes: 100_000, deltaBytes: 40_000 };
@@ -29,7 +30,7 @@ function say(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
-async function capture(bench: NixBench, rows: readonly NixCase[]): Promise<Captured[]> {
+async function capture(bench: NixBench, rows: readonly NixCase[], to: URL): Promise<Captured[]> {
   const captured: Captured[] = [];
   for (const row of rows) {
     const { code, stderr } = await runNixCase(bench, row);
@@ -37,7 +38,7 @@ async function capture(bench: NixBench, rows: readonly NixCase[]): Promise<Captu
       throw new Error(`Cannot capture "${row.name}": Nix ended with ${code} and said: ${nixMessages(stderr)}`);
     }
     const text = stderr.length > THINNED_ABOVE_CHARS ? thinned(stderr) : stderr;
-    await Deno.writeTextFile(new URL(`${row.name}.txt`, FIXTURES), text);
+    await Deno.writeTextFile(new URL(`${row.name}.txt`, to), text);
     say(`${row.name}: ${text.length} bytes`);
     captured.push({ row, stderr, code });
   }
@@ -60,25 +61,27 @@ function readme(version: string, captured: readonly Captured[]): string {
   ].join("\n");
 }
 
-async function main(): Promise<void> {
-  const tools = await ensureNix({ log: say });
-  await Deno.mkdir(FIXTURES, { recursive: true });
+async function main([suite]: readonly string[]): Promise<void> {
+  const tools = suite === undefined ? await ensureNix({ log: say }) : await ensureNix({ suite, path: "", log: say });
+  const release = tools.version.split(".").slice(0, 2).join(".");
+  const to = new URL(suite === undefined ? "nix/" : `nix-${release}/`, FIXTURES);
+  await Deno.mkdir(to, { recursive: true });
   const captured: Captured[] = [];
   {
     await using bench = await createNixBench({ tools, ...SMALL });
     await bench.prepareUpdate();
-    captured.push(...await capture(bench, NIX_CASES));
+    captured.push(...await capture(bench, NIX_CASES, to));
   }
   {
     await using bench = await createNixBench({ tools, ...LARGE, storeBytes: SMALL_DISK_BYTES });
-    captured.push(...await capture(bench, FULL_DISK_CASES));
+    captured.push(...await capture(bench, FULL_DISK_CASES, to));
   }
   {
     await using bench = await createNixBench({ tools, ...LARGE });
     const { stderr } = await bench.realise();
-    await Deno.writeTextFile(new URL("progress.txt", FIXTURES), thinned(stderr));
+    await Deno.writeTextFile(new URL("progress.txt", to), thinned(stderr));
   }
-  await Deno.writeTextFile(new URL("README.md", FIXTURES), readme(tools.version, captured));
+  await Deno.writeTextFile(new URL("README.md", to), readme(tools.version, captured));
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await main(Deno.args);

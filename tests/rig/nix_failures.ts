@@ -26,7 +26,7 @@ export type NixCase = {
 
 const UNSIGNED = /^warning: ignoring substitute for '\S+' from '\S+', as it's not signed by any of the keys in/m;
 const NOT_OFFERED = /^don't know how to build these paths:$/m;
-const GONE_FROM_CACHE = /^error: file 'nar\/\S+' does not exist in binary cache 'http/m;
+const GONE_FROM_CACHE = /^(error|warning): file 'nar\/\S+' does not exist in binary cache 'http/m;
 
 /** Downloads with the cache disturbed. */
 function download(
@@ -117,7 +117,7 @@ const BROKEN_NARS: NixCase[] = [
     what: "the connection drops once; Nix resumes",
     code: 0,
     says:
-      /^warning: error: unable to download '\S+': HTTP error 200 \(curl error: .*\); retrying from offset \d+ in \d+ ms/m,
+      /^warning: (error: )?unable to download '\S+': HTTP error 200 \(curl error: .*\); retrying from offset \d+ in \d+ ms/m,
     run: nar({ kind: "cut" }, 1),
   },
   {
@@ -142,7 +142,7 @@ const STATUSES: NixCase[] = [
     name: "ok",
     what: "nothing",
     code: 0,
-    says: /^these \d+ paths will be fetched \(\S+ MiB download, \S+ MiB unpacked\):$/m,
+    says: /^these \d+ paths will be fetched \(\S+ [KM]iB download, \S+ [KM]iB unpacked\):$/m,
     run: (bench) => bench.realise(),
   },
   {
@@ -182,19 +182,20 @@ const STATUSES: NixCase[] = [
     name: "nar-500-once",
     what: "the nar fails once",
     code: 0,
-    says: /^warning: error: unable to download '\S+': HTTP error 500[^]*; retrying in \d+ ms/m,
+    says: /^warning: (error: )?unable to download '\S+': HTTP error 500[^]*; retrying in \d+ ms/m,
     run: nar(status(500), 1),
   },
   {
     name: "nar-503-once",
     what: "the cache is overloaded once",
     code: 0,
-    says: /^warning: error: unable to download '\S+': HTTP error 503/m,
+    says: /^warning: (error: )?unable to download '\S+': HTTP error 503/m,
     run: nar(status(503), 1),
   },
   {
     name: "nar-429",
     what: "too many requests, every time",
+    isSlow: true, // Nix 2.34 waits more than a minute between attempts.
     code: 1,
     says: /^error: unable to download '\S+': HTTP error 429/m,
     run: nar({ kind: "status", status: 429, headers: { "retry-after": "1" } }),
