@@ -5,6 +5,7 @@
 import { concatBytes, formatBase64, parseBase64, sha256 } from "./base64.ts";
 import { type Bytes, encodeUtf8 } from "./canonical.ts";
 import { isStrictPoint, PUBLIC_KEY_BYTES } from "./ed25519.ts";
+import { cleanLine } from "./text.ts";
 
 /** An Ed25519 public key that passed the strict checks. */
 export interface PublicKey {
@@ -23,7 +24,10 @@ export interface Signer {
 
 /** A key text longer than this is no key, in UTF-16 code units. */
 export const KEY_TEXT_MAX = 1024;
+/** Longest name of a key that is kept, in UTF-16 code units; longer ones are cut. */
+const KEY_NAME_MAX = 200;
 const SSH_TYPE = "ssh-ed25519";
+const OPENSSH_PATTERN = /^ssh-ed25519[ \t]/;
 /** Length of a Nix or libsodium secret key in bytes: seed and public key. */
 const SECRET_KEY_BYTES = 64;
 const WANTED = "wanted an OpenSSH line (ssh-ed25519 AAAA…), name:base64, or 32 bytes in base64";
@@ -37,11 +41,14 @@ const WANTED = "wanted an OpenSSH line (ssh-ed25519 AAAA…), name:base64, or 32
  */
 export function parsePublicKey(text: string): PublicKey {
   const line = text.trim();
-  if (line.length > KEY_TEXT_MAX) throw new TypeError(`Cannot read the public key as it is too long: ${WANTED}`);
   if (line.includes("PRIVATE KEY")) {
     throw new TypeError("Cannot read the public key as this is a private key (give the .pub file)");
   }
-  const key = line.startsWith(`${SSH_TYPE} `) ? fromOpenSsh(line) : fromBase64(line);
+  if (line.length > KEY_TEXT_MAX) throw new TypeError(`Cannot read the public key as it is too long: ${WANTED}`);
+  if (/[\r\n]/.test(line)) {
+    throw new TypeError(`Cannot read the public key as it has several lines (give one key at a time): ${WANTED}`);
+  }
+  const key = OPENSSH_PATTERN.test(line) ? fromOpenSsh(line) : fromBase64(line);
   if (!isStrictPoint(key.bytes)) {
     throw new TypeError(
       "Cannot use the public key as it is not a safe Ed25519 point (of small order or not canonical)",
@@ -51,12 +58,12 @@ export function parsePublicKey(text: string): PublicKey {
 }
 
 function fromOpenSsh(line: string): PublicKey {
-  const [, encoded = "", ...comment] = line.split(/ +/);
+  const [, encoded = "", ...comment] = line.split(/[ \t]+/);
   const blob = parseBase64(encoded);
   const prefix = sshPrefix();
   const good = blob?.length === prefix.length + PUBLIC_KEY_BYTES && prefix.every((byte, at) => blob[at] === byte);
   if (!blob || !good) throw new TypeError(`Cannot read the public key as its OpenSSH line is damaged: ${WANTED}`);
-  return { bytes: blob.slice(prefix.length), name: comment.join(" ") || null };
+  return { bytes: blob.slice(prefix.length), name: cleanLine(comment.join(" "), KEY_NAME_MAX) || null };
 }
 
 function fromBase64(line: string): PublicKey {
@@ -95,9 +102,10 @@ export function formatRawPublicKey(key: PublicKey): string {
   return formatBase64(key.bytes);
 }
 
-/** One OpenSSH line, without a line end. */
+/** One OpenSSH line, without a line end; the name is its comment. */
 export function formatOpenSshPublicKey(key: PublicKey): string {
-  return `${SSH_TYPE} ${formatBase64(sshBlob(key))}${key.name === null ? "" : ` ${key.name}`}`;
+  const comment = key.name === null ? "" : ` ${cleanLine(key.name, KEY_NAME_MAX)}`;
+  return `${SSH_TYPE} ${formatBase64(sshBlob(key))}${comment}`.trimEnd();
 }
 
 /** The OpenSSH fingerprint, `SHA256:` and 43 characters: what `ssh-keygen -lf` prints. */
