@@ -131,8 +131,14 @@ export function preAuthEncoding(payloadType: string, payload: Bytes): Bytes {
   );
 }
 
-/** Signs a payload with every signer, in their order. */
+/**
+ * Signs a payload with every signer, in their order (protocol 1.2).
+ * @throws {RangeError} For no signer or more than {@link SIGNATURES_MAX}: nobody could read the envelope.
+ */
 export async function signEnvelope(kind: DocumentKind, payload: Bytes, signers: readonly Signer[]): Promise<Envelope> {
+  if (signers.length < 1 || signers.length > SIGNATURES_MAX) {
+    throw new RangeError(`Cannot sign with ${signers.length} keys: wanted 1 to ${SIGNATURES_MAX}`);
+  }
   const payloadType = PAYLOAD_TYPES[kind];
   const message = preAuthEncoding(payloadType, payload);
   const signatures: EnvelopeSignature[] = [];
