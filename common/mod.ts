@@ -8,6 +8,7 @@ export * from "./base64.ts";
 export * from "./canonical.ts";
 export * from "./checkin.ts";
 export * from "./closure.ts";
+export * from "./difference.ts";
 export * from "./document.ts";
 export * from "./ed25519.ts";
 export * from "./envelope.ts";
