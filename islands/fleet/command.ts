@@ -1,0 +1,47 @@
+/**
+ * Commands to copy into a shell.
+ * @module
+ */
+import { cleanLine, type DeviceRow } from "@nix-ota/common";
+
+/** Longest word of a command, in UTF-16 code units: longer than any name, path or fingerprint. */
+const WORD_MAX = 300;
+
+/**
+ * One word of a POSIX shell's command line: quoted where it holds anything a shell could act on, and always on one
+ * line, for a line end in pasted text runs it.
+ */
+export function shellWord(text: string): string {
+  const word = cleanLine(text, WORD_MAX);
+  return /^[A-Za-z0-9][A-Za-z0-9:/+=._@-]*$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The command that lets a device in: the fingerprint makes sure that it is the one meant. */
+export function acceptCommand(device: Pick<DeviceRow, "deviceId" | "fingerprint">, origin: string): string {
+  const words = ["devices", "accept", device.deviceId, "--fingerprint", device.fingerprint, "--server", origin];
+  return ["nix-ota", ...words.map((word) => word.startsWith("--") ? word : shellWord(word))].join(" ");
+}
+
+/** Makes a release key. */
+export const KEYGEN_COMMAND = "nix-ota keygen --out ./sign.key";
+
+/** Publishes the system that `nix build` left in `./result`. */
+export function publishCommand(origin: string, channel: string): string {
+  return [
+    `nix-ota publish --server ${shellWord(origin)} --token-file ./publish-token --key ./sign.key`,
+    `--channel ${shellWord(channel)} --store-path ./result --substituter https://cache.example.org`,
+  ].join(" \\\n  ");
+}
+
+/** The configuration of a device's agent; what is in angle brackets is the reader's to fill in. */
+export function agentConfig(origin: string, channel: string): string {
+  const config = {
+    server: origin,
+    channel,
+    deviceId: "device-001",
+    publicKey: "<what keygen printed>",
+    cacheUrl: "https://cache.example.org",
+    cachePublicKey: "<the public key of your cache>",
+  };
+  return JSON.stringify(config, null, 2);
+}
