@@ -30,7 +30,10 @@ export const LISTING_MAX_BYTES = 8 * 1024 * 1024;
 
 const Size = integer(0);
 
-/** The listing of a closure: the sorted lines `storePath SP narHash SP narSize LF` whose SHA-256 is signed. */
+/**
+ * The listing of a closure (protocol 2.1): the sorted lines `storePath SP narHash SP narSize LF` whose SHA-256 is signed.
+ * Each path is to be given once, with its hash as `sha256-<base64>` and its size in bytes.
+ */
 export function formatClosureListing(paths: readonly ClosurePath[]): string {
   const lines = paths.map(({ storePath, narHash, narSize }) => `${storePath} ${narHash} ${narSize}\n`);
   // Code unit order: the same everywhere, where a locale's order is not.
@@ -38,36 +41,31 @@ export function formatClosureListing(paths: readonly ClosurePath[]): string {
 }
 
 /**
- * Reads a closure listing; only the one form that {@link formatClosureListing} prints is accepted.
+ * Reads a closure listing (protocol 5.3); only the one form that {@link formatClosureListing} prints is accepted: at most
+ * {@link LISTING_MAX_BYTES} and {@link CLOSURE_PATHS_MAX} lines, sorted, each path once, the last line ended too.
  * @throws {OtaError} `encoding_invalid`, `body_too_large` or `request_invalid` with the line's number.
  */
 export function parseClosureListing(bytes: Bytes): readonly ClosurePath[] {
   if (bytes.length > LISTING_MAX_BYTES) {
     throw new OtaError(
       "body_too_large",
-      `Cannot read the closure listing as it has more than ${LISTING_MAX_BYTES} bytes`,
+      `Cannot read the closure listing as it has ${bytes.length} bytes: wanted at most ${LISTING_MAX_BYTES}`,
     );
   }
-  const lines = decodeUtf8(bytes).split("\n");
-  if (lines.pop() !== "") {
-    throw new OtaError("request_invalid", "Cannot read the closure listing as its last line is cut");
-  }
-  if (lines.length > CLOSURE_PATHS_MAX) {
+  // One more than may be, and one for what follows the last line end.
+  const lines = decodeUtf8(bytes).split("\n", CLOSURE_PATHS_MAX + 2);
+  if (lines.length > CLOSURE_PATHS_MAX + 1) {
     throw new OtaError(
       "request_invalid",
       `Cannot read the closure listing as it has more than ${CLOSURE_PATHS_MAX} paths`,
     );
   }
+  if (lines.pop() !== "") {
+    throw new OtaError("request_invalid", "Cannot read the closure listing as its last line is cut");
+  }
   return lines.map((line, index) => {
     try {
-      const [storePath, narHash, narSize, ...rest] = line.split(" ");
-      if (rest.length > 0 || !/^(?:0|[1-9]\d{0,15})$/.test(narSize ?? "")) {
-        throw new SchemaError("line", "must be a store path, a NAR hash and a size");
-      }
-      const at = "line";
-      const previous = lines[index - 1];
-      if (previous !== undefined && previous >= line) throw new SchemaError(at, "must sort after the line before it");
-      return { storePath: StorePath(storePath, at), narHash: NarHash(narHash, at), narSize: Size(Number(narSize), at) };
+      return parseLine(line, lines[index - 1] ?? "");
     } catch (cause) {
       if (!(cause instanceof SchemaError)) throw cause;
       throw new OtaError("request_invalid", `Cannot read the closure listing, line ${index + 1}: ${cause.message}`, {
@@ -75,6 +73,21 @@ export function parseClosureListing(bytes: Bytes): readonly ClosurePath[] {
       });
     }
   });
+}
+
+function parseLine(line: string, previous: string): ClosurePath {
+  const [storePath, narHash, narSize = "", ...rest] = line.split(" ");
+  if (rest.length > 0 || !/^(?:0|[1-9]\d{0,15})$/.test(narSize)) {
+    throw new SchemaError("it", "must be a store path, a NAR hash and a size, with one blank between them");
+  }
+  if (previous >= line) throw new SchemaError("it", "must sort after the line before it");
+  // A blank sorts before every character of a store path, so lines of one path would be neighbours.
+  if (previous.startsWith(`${storePath} `)) throw new SchemaError("it", "repeats the store path of the line before it");
+  return {
+    storePath: StorePath(storePath, "its path"),
+    narHash: NarHash(narHash, "its hash"),
+    narSize: Size(Number(narSize), "its size"),
+  };
 }
 
 /** Number of paths, total NAR size and digest of a closure: what a release signs of it. */

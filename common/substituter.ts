@@ -5,7 +5,7 @@
 import { parseBase64 } from "./base64.ts";
 import type { Bytes } from "./canonical.ts";
 import { isStrictPoint, PUBLIC_KEY_BYTES } from "./ed25519.ts";
-import { array, type Parser, record, SchemaError, show } from "./schema.ts";
+import { array, type Infer, record, SchemaError, show } from "./schema.ts";
 
 /** A substituter URL that cannot weaken Nix. */
 export interface SubstituterUrl {
@@ -123,13 +123,9 @@ function CacheKeyText(value: unknown, at: string): string {
 }
 
 /** A cache to fetch from and the keys whose signatures count for it. */
-export interface Substituter {
-  readonly url: string;
-  readonly keys: readonly string[];
-}
-
-/** Reads one substituter of a release (protocol 2.1): 1 to 4 keys. */
-export const Substituter: Parser<Substituter> = record({
+export type Substituter = Infer<typeof Substituter>;
+/** Reads one substituter of a release (protocol 2.1): a URL in normal form and 1 to 4 keys. */
+export const Substituter = record({
   url: SubstituterHref,
   keys: array(CacheKeyText, { min: 1, max: 4 }),
 });

@@ -3,6 +3,7 @@
  * @module
  */
 import { type Bytes, encodeUtf8 } from "../canonical.ts";
+import type { Checkin, Enrol, LogDocument } from "../checkin.ts";
 import { type Envelope, formatEnvelope, signEnvelope } from "../envelope.ts";
 import { type Signer, signerFromPkcs8 } from "../key.ts";
 import { formatRelease, type Release } from "../release.ts";
@@ -86,4 +87,91 @@ export function envelopeBytes(envelope: Envelope): Bytes {
 /** The bytes of a signed release. */
 export async function signRelease(release: Release, signers: readonly Signer[]): Promise<Bytes> {
   return envelopeBytes(await signEnvelope("release", formatRelease(release), signers));
+}
+
+/** When the documents of a device were made. */
+export const TEST_AT = "2026-01-15T08:30:00Z";
+
+/** A valid check-in with every field that may be null filled in. */
+export function testCheckin(change: Partial<Checkin> = {}): Checkin {
+  const storePath = testStorePath("nixos-system-fridge-26.05");
+  const digest = `sha256:${"cd".repeat(32)}`;
+  return {
+    type: "nix-ota/checkin",
+    v: 1,
+    fleet: "default",
+    deviceId: "fridge-007",
+    seq: 12,
+    nonce: "n0-_N",
+    bootId: "9f5cf0a8-6fd4-4c7e-9f2e-0a6b1de7a001",
+    at: TEST_AT,
+    clock: "synced",
+    root: 0,
+    channel: "prod",
+    system: "x86_64-linux",
+    variant: "default",
+    seen: { revision: 7, digest },
+    state: {
+      phase: "staging",
+      target: { revision: 7, digest, storePath },
+      progress: { paths: 1, ofPaths: 3, bytes: 100, ofBytes: 1234 },
+      since: TEST_AT,
+      result: "rolled_back",
+      reason: "health_failed:exit 3",
+      detail: "the door sensor did not answer",
+      running: storePath,
+      booted: storePath,
+      profile: storePath,
+      bootDefault: storePath,
+      needsReboot: false,
+      inhibitors: ["a backup is running"],
+      failedUnits: ["sensor.service"],
+      disk: { free: 1, total: 2 },
+      kernel: "6.12.1",
+      nixosVersion: "26.05",
+      agent: "0.1.0",
+    },
+    ...change,
+  };
+}
+
+/** A valid enrolment; its key is RFC 8032's first. */
+export function testEnrol(change: Partial<Enrol> = {}): Enrol {
+  return {
+    type: "nix-ota/enrol",
+    v: 1,
+    fleet: "default",
+    deviceId: "fridge-007",
+    channel: "prod",
+    publicKey: TEST_CACHE_KEY.split(":")[1] ?? "",
+    facts: {
+      system: "x86_64-linux",
+      variant: "default",
+      hostname: "fridge",
+      nixosVersion: "26.05",
+      kernel: "6.12.1",
+      machine: "ef".repeat(32),
+      agent: "0.1.0",
+    },
+    token: "nota_enrol_x",
+    at: TEST_AT,
+    ...change,
+  };
+}
+
+/** A valid log document. */
+export function testLogDocument(change: Partial<LogDocument> = {}): LogDocument {
+  return {
+    type: "nix-ota/log",
+    v: 1,
+    fleet: "default",
+    deviceId: "fridge-007",
+    seq: 13,
+    at: TEST_AT,
+    channel: "prod",
+    revision: 7,
+    digest: `sha256:${"cd".repeat(32)}`,
+    log: "activating the configuration...\n",
+    ...change,
+  };
 }
