@@ -15,7 +15,6 @@ import {
   SYSTEM_PROFILE,
 } from "./device.ts";
 import { NamespaceMachine } from "./namespace/machine.ts";
-import { truncateFiles } from "./namespace/power_cut.ts";
 import { type NetGate, openNetGate } from "./net_gate.ts";
 
 /** How a device is made. */
@@ -25,6 +24,8 @@ export type NamespaceDeviceOptions = {
   name?: string;
   /** Puts /nix on a file system of this many bytes, for a full disk. */
   storeBytes?: number;
+  /** Host directory in which the device's disks are made; the one for temporary files unless told. */
+  parentDir?: string;
 };
 
 /** A stopping service gets this long before SIGKILL; systemd's 90 s would only make tests slow. */
@@ -42,12 +43,8 @@ nix-store --init`;
  * @throws {Error} When this user may not make namespaces.
  */
 export async function createNamespaceDevice(options: NamespaceDeviceOptions): Promise<NamespaceDevice> {
-  const { tools, storeBytes } = options;
-  const machine = await NamespaceMachine.create({
-    tools,
-    role: "device",
-    ...(storeBytes === undefined ? {} : { storeBytes }),
-  });
+  const { tools, storeBytes, parentDir } = options;
+  const machine = await NamespaceMachine.create({ tools, role: "device", storeBytes, parentDir });
   try {
     await machine.boot();
     await machine.output(["sh", "-ec", SYSTEM_ROOTS]);
@@ -83,23 +80,16 @@ export class NamespaceDevice implements Device {
     return this.#machine.spawn(argv, options);
   }
 
-  /** Where the host sees a path of the device's disks, also while the device is off. */
-  hostPath(path: string): string {
-    return this.#machine.hostPath(path);
+  copyIn(hostFile: string, path: string): Promise<void> {
+    return this.#machine.copyIn(hostFile, path);
   }
 
-  async copyIn(hostFile: string, path: string): Promise<void> {
-    await this.#makeParent(path);
-    await Deno.copyFile(hostFile, this.hostPath(path));
+  writeText(path: string, text: string): Promise<void> {
+    return this.#machine.writeText(path, text);
   }
 
-  async writeText(path: string, text: string): Promise<void> {
-    await this.#makeParent(path);
-    await Deno.writeTextFile(this.hostPath(path), text);
-  }
-
-  async readText(path: string): Promise<string | undefined> {
-    return await ifFound(Deno.readTextFile(this.hostPath(path)));
+  readText(path: string): Promise<string | undefined> {
+    return this.#ifFound(["cat", path]);
   }
 
   async start(): Promise<void> {
@@ -121,7 +111,22 @@ export class NamespaceDevice implements Device {
 
   async powerCut({ lose = [] }: PowerCutOptions = {}): Promise<void> {
     await this.#machine.kill();
-    for (const path of lose) await truncateFiles(this.hostPath(path));
+    if (lose.length === 0) return;
+    const result = await this.#machine.onDisks([
+      "find",
+      ...lose,
+      "-type",
+      "f",
+      "-exec",
+      "truncate",
+      "-s",
+      "0",
+      "{}",
+      "+",
+    ]);
+    if (result.code !== 0) {
+      throw new Error(`Cannot lose the content of "${lose.join('", "')}": ${result.stderr.trim()}`);
+    }
   }
 
   reach(url: string): string {
@@ -137,15 +142,13 @@ export class NamespaceDevice implements Device {
   }
 
   async generation(): Promise<number | undefined> {
-    const link = await ifFound(Deno.readLink(this.hostPath(SYSTEM_PROFILE)));
+    const link = await this.#readLink(SYSTEM_PROFILE);
     return link === undefined ? undefined : parseGenerationLink(link);
   }
 
   async profileSystem(): Promise<string | undefined> {
     const number = await this.generation();
-    return number === undefined
-      ? undefined
-      : await ifFound(Deno.readLink(this.hostPath(`${SYSTEM_PROFILE}-${number}-link`)));
+    return number === undefined ? undefined : await this.#readLink(`${SYSTEM_PROFILE}-${number}-link`);
   }
 
   bootedSystem(): Promise<string | undefined> {
@@ -181,16 +184,12 @@ export class NamespaceDevice implements Device {
     return result.code === 0 ? result.stdout.trim() : undefined;
   }
 
-  async #makeParent(path: string): Promise<void> {
-    await Deno.mkdir(this.hostPath(path.slice(0, path.lastIndexOf("/"))), { recursive: true });
+  async #readLink(path: string): Promise<string | undefined> {
+    return (await this.#ifFound(["readlink", path]))?.trim();
   }
-}
 
-async function ifFound<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+  async #ifFound(reading: readonly string[]): Promise<string | undefined> {
+    const result = await this.#machine.onDisks(reading);
+    return result.code === 0 ? result.stdout : undefined;
   }
 }

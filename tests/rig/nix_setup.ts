@@ -14,6 +14,12 @@ sandbox-paths =
 connect-timeout = 5
 `;
 
+/** What is built here is built again if it is lost, so nothing waits for the disk. */
+const CI_SETTINGS = `experimental-features = nix-command
+fsync-metadata = false
+max-jobs = auto
+`;
+
 /** What a machine is for decides what its Nix may do. */
 export type NixRole = "device" | "ci";
 
@@ -22,7 +28,7 @@ export type NixRole = "device" | "ci";
  * one must ask for it.
  */
 export function nixConf(role: NixRole): string {
-  return role === "ci" ? `${COMMON_SETTINGS}experimental-features = nix-command\n` : COMMON_SETTINGS;
+  return role === "ci" ? COMMON_SETTINGS + CI_SETTINGS : COMMON_SETTINGS;
 }
 
 /**

@@ -6,5 +6,10 @@ mount -t proc proc /proc
 mount -t tmpfs -o mode=755 run /run
 echo "$pid"
 exec 3<&0 # a command in the background would get /dev/null instead
-cat <&3 > /dev/null &
-wait $! # and reaps orphans meanwhile, which a mere sleep would not
+while :; do
+  (
+    trap '' TERM INT HUP # a shutdown signals every process
+    exec cat <&3 > /dev/null
+  ) &
+  wait $! && break # and reaps orphans meanwhile, which a mere sleep would not
+done

@@ -18,7 +18,9 @@ export type MachineOptions = {
   tools: NixTools;
   role: NixRole;
   /** Puts /nix on a file system of this size in bytes; on the host's disk unless told. */
-  storeBytes?: number;
+  storeBytes?: number | undefined;
+  /** Host directory in which the machine's disks are made; the one for temporary files unless told. */
+  parentDir?: string | undefined;
 };
 
 /** What commands find in a machine: wrappers for Nix first, then the host's programs. */
@@ -36,6 +38,7 @@ export class NamespaceMachine {
   #boot: Held | undefined;
   #processes: DeviceProcess[] = [];
   #spawned = 0;
+  #passed = 0;
 
   private constructor(dir: string, room: Held) {
     this.#dir = dir;
@@ -44,7 +47,9 @@ export class NamespaceMachine {
 
   /** @throws {Error} When this user may not make namespaces. */
   static async create(options: MachineOptions): Promise<NamespaceMachine> {
-    const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "nix-ota-rig-" }));
+    const { parentDir } = options;
+    const place = { prefix: "nix-ota-rig-", ...(parentDir === undefined ? {} : { dir: parentDir }) };
+    const dir = await Deno.realPath(await Deno.makeTempDir(place));
     try {
       await Promise.all(DIRS.map((name) => Deno.mkdir(`${dir}/${name}`, { recursive: true })));
       const layout = toolsLayout(options.tools);
@@ -64,9 +69,25 @@ export class NamespaceMachine {
     return this.#boot !== undefined;
   }
 
-  /** Where the host sees a path of the machine's disks; works while the machine is off. Not for /run, /proc or links across. */
-  hostPath(path: string): string {
-    return `/proc/${this.#room.pid}/root${path}`;
+  /** Runs a command on the machine's files, whether it is on or off. There is nothing in /run of a machine that is off. */
+  onDisks(argv: readonly string[]): Promise<CommandResult> {
+    if (this.isOn) return this.exec(argv);
+    const entered = [...nsenter(this.#room.pid, ["--mount", "--root", "--wd"]), ...argv];
+    return runCommand(entered, { env: environment({}), clearEnv: true, timeoutMs: EXEC_TIMEOUT_MS });
+  }
+
+  /** Puts a file of the host, with its mode, at a path of the machine's disks. */
+  async copyIn(hostFile: string, path: string): Promise<void> {
+    const passed = `${this.#dir}/rig/passed-${++this.#passed}`;
+    await Deno.copyFile(hostFile, passed);
+    await this.#moveIn(passed, path);
+  }
+
+  /** Writes a file at a path of the machine's disks. */
+  async writeText(path: string, text: string): Promise<void> {
+    const passed = `${this.#dir}/rig/passed-${++this.#passed}`;
+    await Deno.writeTextFile(passed, text);
+    await this.#moveIn(passed, path);
   }
 
   /** Starts the first process, with nothing in /run. */
@@ -114,7 +135,7 @@ export class NamespaceMachine {
     const boot = this.#boot;
     if (boot === undefined) return;
     this.#boot = undefined;
-    Deno.kill(boot.pid, "SIGKILL");
+    killIfRunning(boot.pid);
     await boot.ended;
     await Promise.all(this.#processes.map((process) => process.ended));
     this.#processes = [];
@@ -123,7 +144,7 @@ export class NamespaceMachine {
   /** Asks everything to end, waits for what was spawned, and kills the rest. */
   async shutDown(graceMs: number): Promise<void> {
     if (this.#boot === undefined) return;
-    await this.exec(["sh", "-c", "kill -s TERM -1"]);
+    await this.exec(["sh", "-c", "kill -s TERM -- -1"]);
     await atMost(graceMs, Promise.all(this.#processes.map((process) => process.ended)));
     await this.kill();
   }
@@ -133,6 +154,13 @@ export class NamespaceMachine {
     await this.kill();
     await this.#room.end();
     await removeAll(this.#dir);
+  }
+
+  async #moveIn(passed: string, path: string): Promise<void> {
+    const script = 'mkdir -p "${2%/*}" && mv "$1" "$2"';
+    const seen = passed.slice(this.#dir.length);
+    const result = await this.onDisks(["sh", "-c", script, "sh", seen, path]);
+    if (result.code !== 0) throw new Error(`Cannot write "${path}" in a machine: ${lastWords(result)}`);
   }
 
   #entered(argv: readonly string[]): string[] {
@@ -147,6 +175,14 @@ function environment({ env = {} }: ExecOptions): Record<string, string> {
 
 function nsenter(pid: number, namespaces: readonly string[]): string[] {
   return ["nsenter", "-t", String(pid), ...(isRoot() ? [] : ["--user", "--preserve-credentials"]), ...namespaces, "--"];
+}
+
+function killIfRunning(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 function isRoot(): boolean {

@@ -51,7 +51,7 @@ let
 
   kernel = name: make name { } ''
     mkdir -p $out
-    seq 1 20000 | while read -r n; do echo "$n ${name}"; done | gzip -n > $out/bzImage
+    { echo "${name}"; seq 1 100000; } | gzip -n > $out/bzImage
   '';
 
   initrd = linux: name: make "initrd-${name}" { } ''
