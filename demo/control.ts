@@ -8,7 +8,7 @@ import { pause } from "../tests/rig/wait.ts";
 import { type Running, startProgram } from "./programs.ts";
 
 /** The server's database in its data folder. */
-export const DATABASE_NAME = "nix-ota.sqlite";
+export const DATABASE_NAME = "nix-ota.db";
 /** How long the server gets to answer after its start. */
 const START_LIMIT_MS = 30_000;
 const POLL_MS = 50;

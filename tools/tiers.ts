@@ -25,7 +25,7 @@ export const TIERS: readonly Tier[] = [
   {
     name: "unit",
     about: "functions, documents, state machines, crash matrix, wire protocol",
-    paths: ["common", "agent", "server", "publisher", "islands", "routes", "tools", "tests/house"],
+    paths: ["common", "agent", "server", "publisher", "islands", "routes", "tools", "demo", "tests/house"],
     parallel: true,
     needs: [],
     variable: null,
