@@ -38,7 +38,14 @@ export class ControlServer implements AsyncDisposable {
 
   /** Starts the server and waits until it is ready. @throws {Error} With its log if it does not get ready. */
   async start(): Promise<void> {
-    this.#process = startProgram("nix-ota-server", ["--listen", this.#listen, "--data-dir", this.dataDir]);
+    this.#process = startProgram("nix-ota-server", [
+      "--listen",
+      this.#listen,
+      "--data-dir",
+      this.dataDir,
+      "--poll-seconds",
+      "5",
+    ]);
     const deadline = performance.now() + START_LIMIT_MS;
     while (!await this.#isReady()) {
       if (performance.now() > deadline) throw new Error(`the server did not get ready: ${this.log().slice(-2000)}`);

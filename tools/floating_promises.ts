@@ -73,6 +73,13 @@ function isPromise(checker: ts.TypeChecker, node: ts.Expression): boolean {
   });
 }
 
+/** A promise that is kept in a variable is somebody's to await. */
+function isAssignment(node: ts.Expression): boolean {
+  if (!ts.isBinaryExpression(node)) return false;
+  const { kind } = node.operatorToken;
+  return kind >= ts.SyntaxKind.FirstAssignment && kind <= ts.SyntaxKind.LastAssignment;
+}
+
 /** A rejection that is handled by `.then(_, handler)` or `.catch(handler)` does not float. */
 function isHandled(node: ts.Expression): boolean {
   if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return false;
@@ -102,7 +109,9 @@ function findIn(source: ts.SourceFile, checker: ts.TypeChecker): Finding[] {
   const found: Finding[] = [];
   const visit = (node: ts.Node): void => {
     if (ts.isExpressionStatement(node) && !ts.isAwaitExpression(node.expression)) {
-      if (!ts.isVoidExpression(node.expression) && !isHandled(node.expression) && isPromise(checker, node.expression)) {
+      const { expression } = node;
+      const kept = ts.isVoidExpression(expression) || isAssignment(expression) || isHandled(expression);
+      if (!kept && isPromise(checker, expression)) {
         const { line } = source.getLineAndCharacterOfPosition(node.getStart());
         found.push({ file: source.fileName, line: line + 1, text: node.getText().split("\n")[0] ?? "" });
       }

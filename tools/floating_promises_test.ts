@@ -21,6 +21,7 @@ Deno.test("findFloatingPromises() finds calls that nobody awaits and leaves hand
         "later().catch(() => 2);",
         "later().then(() => 2, () => 3);",
         "[1].map((n) => n);",
+        "let kept; kept = later(); kept ??= later();",
         "export {};",
       ].join("\n"),
     );
