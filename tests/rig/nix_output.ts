@@ -22,6 +22,14 @@ export function nixEvents(log: string): NixEvent[] {
   return log.split("\n").filter((line) => line.startsWith(PREFIX)).map((line) => JSON.parse(line.slice(PREFIX.length)));
 }
 
+/** How many paths a download has completed and how many it knows of; [0, 0] before the first. */
+export function pathProgress(log: string): [done: number, expected: number] {
+  const events = nixEvents(log);
+  const copies = events.filter(({ action, type }) => action === "start" && type === ACTIVITY.copyPaths);
+  const last = events.findLast(({ type, id }) => type === RESULT.progress && copies.some((copy) => copy.id === id));
+  return [Number(last?.fields?.[0] ?? 0), Number(last?.fields?.[1] ?? 0)];
+}
+
 /** What Nix said to a reader, without colours: messages of internal-json, or plain lines. */
 export function nixMessages(log: string): string {
   const lines = log.split("\n").flatMap((line) => {
