@@ -9,6 +9,7 @@ import { type ErrorCode, isErrorCode, messageOf, OtaError } from "./errors.ts";
 import { formatRawPublicKey, parsePublicKey, type PublicKey } from "./key.ts";
 import { Digest, Name, Revision, text } from "./names.ts";
 import { boolean, type Infer, integer, literal, nullable, oneOf, open, optional, string } from "./schema.ts";
+import { cleanLine } from "./text.ts";
 
 /** Paths of the device and publisher protocol; names are checked before they get here, so nothing needs escaping. */
 export const paths = {
@@ -133,7 +134,13 @@ export interface Problem {
   readonly members: Readonly<Record<string, unknown>>;
 }
 
-/** Reads the body of an answer that is not 2xx; never throws. `body` is at most {@link ANSWER_MAX_BYTES} of text. */
+/** Longest sentence that is taken from a problem document, in UTF-16 code units. */
+const DETAIL_MAX = 1000;
+
+/**
+ * Reads the body of an answer that is not 2xx (protocol 6.1, RFC 9457); never throws. `body` is at most
+ * {@link ANSWER_MAX_BYTES} of text. `detail` is cleaned for showing; `members` are as they came.
+ */
 export function parseProblem(status: number, body: string): Problem {
   let members: Record<string, unknown> = {};
   try {
@@ -143,10 +150,11 @@ export function parseProblem(status: number, body: string): Problem {
     // Not JSON: a proxy's page. The status has to do.
   }
   const { code, detail } = members;
+  const told = typeof detail === "string" ? cleanLine(detail, DETAIL_MAX) : "";
   return {
     status,
     code: isErrorCode(code) ? code : null,
-    detail: typeof detail === "string" ? detail.slice(0, 1000) : `the server answered ${status}`,
+    detail: told || `the server answered ${status}`,
     members,
   };
 }
