@@ -8,7 +8,8 @@
  * Exits 0 when every step was as expected, 1 when one was not, 64 on a wrong option.
  * @module
  */
-import { ControlServer, freePort } from "./control.ts";
+import { ControlServer, freePort } from "../tests/rig/control_server.ts";
+import { machineEnv } from "../tests/rig/programs.ts";
 import { formatTable, openReport, type Report } from "./report.ts";
 import { playStory } from "./story.ts";
 import { openWorld } from "./world.ts";
@@ -35,12 +36,6 @@ function parseOptions(args: readonly string[]): Options | string {
   return options;
 }
 
-/** Folder of the runtime's cache, which programs in a machine with another HOME must be told. */
-async function denoDir(): Promise<string> {
-  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
-  return (JSON.parse(new TextDecoder().decode(stdout)) as { denoDir: string }).denoDir;
-}
-
 async function untilInterrupted(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   Deno.addSignalListener("SIGINT", resolve);
@@ -53,7 +48,7 @@ async function play(options: Options, report: Report): Promise<void> {
   await using world = await openWorld(report.say);
   report.facts.setUpSeconds = Math.round((performance.now() - startedMs) / 100) / 10;
   await using control = new ControlServer({ folder: world.folder, port: freePort() });
-  await playStory({ world, control, report, env: { DENO_DIR: await denoDir(), NO_COLOR: "1" } });
+  await playStory({ world, control, report, env: await machineEnv() });
   report.facts.totalSeconds = Math.round((performance.now() - startedMs) / 100) / 10;
   report.facts.nixVersion = world.nixVersion;
   write(`\n${formatTable(report.rows)}\n${report.facts.totalSeconds} s with Nix ${world.nixVersion}\n`);

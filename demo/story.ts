@@ -5,8 +5,8 @@
 import type { DeviceRow } from "@nix-ota/common";
 import type { BuiltSystem } from "../tests/rig/closures.ts";
 import { forgeRelease, plantRelease, showRevision } from "./attacker.ts";
-import { type ControlServer, DATABASE_NAME } from "./control.ts";
-import { commandLine, type Finished, runProgram } from "./programs.ts";
+import { type ControlServer, DATABASE_NAME } from "../tests/rig/control_server.ts";
+import { commandLine, type Finished, runProgram } from "../tests/rig/programs.ts";
 import type { Report } from "./report.ts";
 import type { World } from "./world.ts";
 

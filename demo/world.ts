@@ -6,6 +6,7 @@ import { ensureNix } from "../tools/nix_tools.ts";
 import { type CacheServer, startCacheServer } from "../tests/rig/cache_server.ts";
 import { type CacheKey, CiMachine } from "../tests/rig/ci_machine.ts";
 import type { BuiltSystem, SystemSpec } from "../tests/rig/closures.ts";
+import { installFactorySystem } from "../tests/rig/factory.ts";
 import { createNamespaceDevice, type NamespaceDevice } from "../tests/rig/namespace_device.ts";
 
 /** The systems of the demo by what they are for. */
@@ -54,7 +55,7 @@ export async function openWorld(say: (line: string) => void): Promise<World> {
   await ci.copyToCache(Object.values(systems), `${folder}/cache`, { key: cacheKey });
   const cache = parts.use(startCacheServer({ dir: `${folder}/cache` }));
   const device = parts.use(await createNamespaceDevice({ tools, name: "fridge-007" }));
-  await installFactorySystem({ device, cache, cacheKey, system: systems.factory });
+  await installFactorySystem(device, { system: systems.factory, cacheUrl: cache.url, cacheKey });
   const owned = parts.move();
   return {
     folder,
@@ -74,18 +75,4 @@ function asSystems(built: readonly BuiltSystem[]): Systems {
     throw new Error("Cannot find the five systems that were built");
   }
   return { factory, first, second, sick, fourth };
-}
-
-/** What a factory does: the first system is put on the disk and booted. */
-async function installFactorySystem({ device, cache, cacheKey, system }: {
-  device: NamespaceDevice;
-  cache: CacheServer;
-  cacheKey: CacheKey;
-  system: BuiltSystem;
-}): Promise<void> {
-  const options = ["--option", "substituters", cache.url, "--option", "trusted-public-keys", cacheKey.publicKey.trim()];
-  await device.output(["nix-store", "--realise", system.storePath, ...options]);
-  await device.output(["nix-env", "--profile", "/nix/var/nix/profiles/system", "--set", system.storePath]);
-  await device.output([`${system.storePath}/bin/switch-to-configuration`, "boot"]);
-  await device.reboot();
 }

@@ -12,7 +12,7 @@ const SOURCES: Readonly<Record<ProgramName, { entry: string; permissions: string
   "nix-ota-server": { entry: "main.ts", permissions: "server" },
 };
 
-const ROOT = new URL("../", import.meta.url).pathname.replace(/\/$/, "");
+const ROOT = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
 
 /** The command line that runs a program with arguments. */
 export function commandLine(name: ProgramName, args: readonly string[]): readonly string[] {
@@ -31,6 +31,13 @@ export function commandLine(name: ProgramName, args: readonly string[]): readonl
     `${ROOT}/${entry}`,
     ...args,
   ];
+}
+
+/** What a program needs to be told in a machine that has another HOME: where the runtime keeps its cache. */
+export async function machineEnv(): Promise<Record<string, string>> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
+  const { denoDir } = JSON.parse(new TextDecoder().decode(stdout)) as { denoDir: string };
+  return { DENO_DIR: denoDir, NO_COLOR: "1" };
 }
 
 /** What a command printed and how it ended. */
@@ -55,7 +62,8 @@ export async function runProgram(
 /** A program that goes on running. */
 export interface Running {
   readonly log: () => string;
-  stop(): Promise<void>;
+  /** Asks it to end, or kills it, and waits until it is gone. */
+  stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
 }
 
 /** Starts a program and collects what it writes. */
@@ -70,9 +78,9 @@ export function startProgram(name: ProgramName, args: readonly string[]): Runnin
   const done = Promise.all([collect(child.stdout), collect(child.stderr), child.status]);
   return {
     log: () => pieces.join(""),
-    async stop() {
+    async stop(signal = "SIGTERM") {
       try {
-        child.kill("SIGTERM");
+        child.kill(signal);
       } catch {
         // It has ended by itself.
       }

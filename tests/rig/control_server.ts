@@ -1,11 +1,11 @@
 /**
- * The control server of the demo, the operator who talks to it, and the attacker who has stolen its database.
+ * The control server as a process, the operator who talks to it, and the attacker who has stolen its database.
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
 import { DeviceRow, operatorPaths } from "@nix-ota/common";
-import { pause } from "../tests/rig/wait.ts";
 import { type Running, startProgram } from "./programs.ts";
+import { pause } from "./wait.ts";
 
 /** The server's database in its data folder. */
 export const DATABASE_NAME = "nix-ota.db";
@@ -18,11 +18,14 @@ export class ControlServer implements AsyncDisposable {
   readonly url: string;
   readonly #folder: string;
   readonly #listen: string;
+  readonly #flags: readonly string[];
   #process: Running | null = null;
 
-  constructor({ folder, port }: { folder: string; port: number }) {
+  /** `folder` is where the data is to be; `flags` are more of the server's own. */
+  constructor({ folder, port, flags = [] }: { folder: string; port: number; flags?: readonly string[] }) {
     this.#folder = folder;
     this.#listen = `127.0.0.1:${port}`;
+    this.#flags = flags;
     this.url = `http://${this.#listen}`;
   }
 
@@ -38,14 +41,8 @@ export class ControlServer implements AsyncDisposable {
 
   /** Starts the server and waits until it is ready. @throws {Error} With its log if it does not get ready. */
   async start(): Promise<void> {
-    this.#process = startProgram("nix-ota-server", [
-      "--listen",
-      this.#listen,
-      "--data-dir",
-      this.dataDir,
-      "--poll-seconds",
-      "5",
-    ]);
+    const place = ["--listen", this.#listen, "--data-dir", this.dataDir];
+    this.#process = startProgram("nix-ota-server", [...place, "--poll-seconds", "5", ...this.#flags]);
     const deadline = performance.now() + START_LIMIT_MS;
     while (!await this.#isReady()) {
       if (performance.now() > deadline) throw new Error(`the server did not get ready: ${this.log().slice(-2000)}`);
@@ -53,9 +50,9 @@ export class ControlServer implements AsyncDisposable {
     }
   }
 
-  /** Stops it gracefully. */
-  async stop(): Promise<void> {
-    await this.#process?.stop();
+  /** Stops it gracefully, or kills it. */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
+    await this.#process?.stop(signal);
     this.#process = null;
   }
 
