@@ -33,15 +33,17 @@ export class CiMachine implements AsyncDisposable {
 
   /** @throws {Error} When this user may not make namespaces. */
   static async create(tools: NixTools): Promise<CiMachine> {
-    const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "nix-ota-ci-" }));
-    const bin = `${dir}/busybox/bin`;
-    await Deno.mkdir(bin, { recursive: true });
-    await Deno.mkdir(`${dir}/blobs`);
-    await Deno.copyFile(tools.busybox, `${bin}/busybox`);
-    await Promise.all(BOOTSTRAP_APPLETS.map((applet) => Deno.symlink("busybox", `${bin}/${applet}`)));
     const machine = await NamespaceMachine.create({ tools, role: "ci" });
-    await machine.boot();
-    return new CiMachine(machine, dir);
+    try {
+      const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "nix-ota-ci-" }));
+      await writeBootstrap(`${dir}/busybox/bin`, tools);
+      await Deno.mkdir(`${dir}/blobs`);
+      await machine.boot();
+      return new CiMachine(machine, dir);
+    } catch (cause) {
+      await machine.dispose();
+      throw cause;
+    }
   }
 
   /** Builds systems, in the order given. Equal specs give equal paths, on every machine. */
@@ -114,6 +116,12 @@ export class CiMachine implements AsyncDisposable {
     const narSizeBytes = closure.reduce((sum, { narSize }) => sum + narSize, 0);
     return { ...system, paths: closure.map(({ path }) => path).sort(), narSizeBytes };
   }
+}
+
+async function writeBootstrap(bin: string, { busybox }: NixTools): Promise<void> {
+  await Deno.mkdir(bin, { recursive: true });
+  await Deno.copyFile(busybox, `${bin}/busybox`);
+  await Promise.all(BOOTSTRAP_APPLETS.map((applet) => Deno.symlink("busybox", `${bin}/${applet}`)));
 }
 
 type PathInfo = { path: string; narSize: number };

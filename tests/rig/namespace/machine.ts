@@ -56,7 +56,14 @@ export class NamespaceMachine {
       await writeNixSetup(`${dir}/rig`, layout.binDir, options.role);
       await Deno.copyFile(scriptFile("boot.sh"), `${dir}/rig/boot.sh`);
       const size = options.storeBytes === undefined ? "unlimited" : String(options.storeBytes);
-      const unshare = ["unshare", ...(isRoot() ? [] : ["--user", "--map-root-user"]), "--mount", "--"];
+      const unshare = [
+        "unshare",
+        ...(isRoot() ? [] : ["--user", "--map-root-user"]),
+        "--mount",
+        "--propagation",
+        "unchanged",
+        "--",
+      ];
       const room = await startHeld([...unshare, "sh", scriptFile("room.sh"), dir, size, layout.hostDir]);
       return new NamespaceMachine(dir, room);
     } catch (cause) {
@@ -94,7 +101,8 @@ export class NamespaceMachine {
   async boot(): Promise<void> {
     if (this.#boot !== undefined) throw new Error("Cannot start a machine that is on");
     const enter = nsenter(this.#room.pid, ["--mount", "--root", "--wd"]);
-    const boot = await startHeld([...enter, "unshare", "--mount", "--pid", "--fork", "sh", "/rig/boot.sh"]);
+    const unshare = ["unshare", "--mount", "--propagation", "unchanged", "--pid", "--fork"];
+    const boot = await startHeld([...enter, ...unshare, "sh", "/rig/boot.sh"]);
     this.#boot = { ...boot, pid: Number(boot.firstLine) };
   }
 

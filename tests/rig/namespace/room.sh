@@ -6,6 +6,11 @@ set -eu
 dir=$1 store_size=$2 tools=$3
 root=$dir/root
 
+# Nothing that is mounted here may reach the host. In a chroot "/" is no mount, so each one that can be seen is cut off.
+mount --make-rprivate / 2> /dev/null || while read -r _ point _; do
+  mount --make-private "$point"
+done < /proc/mounts
+
 mount -t tmpfs -o mode=755 device "$root"
 mount --make-unbindable "$root" # else showing the directory that holds it would show it again inside itself
 
