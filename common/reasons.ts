@@ -43,6 +43,7 @@ export const REASONS = {
   path_missing: "A path of the closure is not in the binary cache: copy the whole closure there and publish again",
   signature_untrusted: "A path is not signed by a key that the release names: sign the closure with the cache's key",
   content_corrupt: "The binary cache delivered damaged content: repair the cache",
+  cache_not_allowed: "The release names no cache that the device's settings permit: use https, or set allowHttp on it",
   insufficient_space: "The device has no room for the closure: free some and it tries again",
   store_read_only: "The Nix store of the device is read-only: check its disk",
   store_corrupt: "The Nix store of the device holds damaged paths that could not be repaired",
@@ -63,6 +64,10 @@ export const REASONS = {
   power_lost: "The device restarted in the middle of the activation and went back",
   bad_release: "This release failed here before: publish a newer one, or retry it on the device",
   operator_rollback: "Someone asked for the rollback on the device",
+  no_previous_system: "The device knows no system to go back to",
+  overridden: "Someone put another system in force on the device in the meantime",
+  superseded: "A newer release took its place",
+  loop_detected: "The attempt took more steps than it can need: the device went back and needs a look",
   rollback_failed: "The previous system could not be activated again: the device needs a person",
   // Waiting.
   already_running: "The device already runs this system",
