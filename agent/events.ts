@@ -87,5 +87,4 @@ export type Effect =
   /** Point the GC roots at what is needed now, forget stored releases that are not. */
   | { readonly kind: "tidy" }
   /** Tell the server; never waits, never fails. */
-  | { readonly kind: "report" }
-  | { readonly kind: "upload-log"; readonly target: Deployment };
+  | { readonly kind: "report" };

@@ -44,7 +44,12 @@ export function openJournal(files: Files, stateDir: string): Journal {
   const { current, previous } = journalPaths(stateDir);
   return {
     async write(situation) {
-      await writeDurably(files, { path: current, content: await formatJournal(situation), mode: 0o600, keep: previous });
+      await writeDurably(files, {
+        path: current,
+        content: await formatJournal(situation),
+        mode: 0o600,
+        keep: previous,
+      });
     },
   };
 }

@@ -3,7 +3,7 @@
  * stands then and what is to be done. The journal is written between the two.
  * @module
  */
-import { cleanLine, parseStorePath, REASON_PATTERN, unreachable } from "@nix-ota/common";
+import { cleanLine, REASON_PATTERN, unreachable } from "@nix-ota/common";
 import type { Effect, Event, Failure, Look, SwitchEnd } from "./events.ts";
 import {
   BAD_RELEASES_MAX,
@@ -63,7 +63,7 @@ function decide(situation: Situation, event: Event, policy: Policy): Step {
     case "log-sent":
       return [withMemory(situation, { unsentLog: null }), []];
     case "nothing-open":
-      return [situation, [{ kind: "tidy" }, ...unsent(situation.memory)]];
+      return [situation, [{ kind: "tidy" }]];
     case "transaction-void":
       return [{ ...situation, state: { kind: "idle" } }, [{ kind: "tidy" }]];
   }
@@ -242,9 +242,7 @@ function fromProbation(situation: Situation, state: In<"probation">, event: Even
   const ctx: RollbackFrom = { situation, target, prev, policy };
   switch (event.kind) {
     case "healthy":
-      return event.look.running === target.storePath
-        ? confirm(situation, state, policy)
-        : overridden(ctx, event.look);
+      return event.look.running === target.storePath ? confirm(situation, state, policy) : overridden(ctx, event.look);
     case "unhealthy":
       return rollBack(ctx, {
         how: "switch",
@@ -261,7 +259,10 @@ function fromProbation(situation: Situation, state: In<"probation">, event: Even
       });
     case "probe-again":
       if (state.attempt >= PROBATIONS_MAX) {
-        const failure = { reason: "health_failed", detail: "the device or its agent restarted during the health check" };
+        const failure = {
+          reason: "health_failed",
+          detail: "the device or its agent restarted during the health check",
+        };
         return rollBack(ctx, {
           how: "switch",
           outcome: rolledBack(failure),
@@ -556,12 +557,8 @@ function finish(
   const ended = withMemory(noted, { bad, ...(logged ? { unsentLog: target } : {}) });
   return [
     { ...ended, state: { kind: "idle" } },
-    [{ kind: "tidy" }, { kind: "report" }, ...(logged ? [{ kind: "upload-log", target } as const] : [])],
+    [{ kind: "tidy" }, { kind: "report" }],
   ];
-}
-
-function unsent(memory: Memory): readonly Effect[] {
-  return memory.unsentLog === null ? [] : [{ kind: "upload-log", target: memory.unsentLog }];
 }
 
 function withLast(
@@ -598,16 +595,6 @@ function withFloor(
 /** Whether a release failed here before. */
 export function isBad(memory: Memory, digest: string): boolean {
   return memory.bad.some((bad) => bad.digest === digest);
-}
-
-/** Whether a system is one that the agent must not lose: running, previous, on trial. */
-export function isStorePath(path: string | null): path is string {
-  if (path === null) return false;
-  try {
-    return parseStorePath(path).path === path;
-  } catch {
-    return false;
-  }
 }
 
 function failedBefore({ reason, detail }: Failure): Outcome {

@@ -19,6 +19,8 @@ export interface Files {
   read(path: string, maxBytes: number): Promise<Bytes | null>;
   /** Creates or replaces the content. Not atomic and not durable by itself. */
   write(path: string, content: Bytes, mode: number): Promise<void>;
+  /** Adds to the end of a file, which is made where it is not there. */
+  append(path: string, content: Bytes, mode: number): Promise<void>;
   /** Makes a file's content, or a directory's names, durable (fsync). */
   sync(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;

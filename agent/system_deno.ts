@@ -37,8 +37,11 @@ export const denoFiles: Files = {
   },
   async write(path, content, mode) {
     using file = await Deno.open(path, { write: true, create: true, truncate: true, mode });
-    let written = 0;
-    while (written < content.length) written += await file.write(content.subarray(written));
+    await writeAll(file, content);
+  },
+  async append(path, content, mode) {
+    using file = await Deno.open(path, { append: true, create: true, mode });
+    await writeAll(file, content);
   },
   async sync(path) {
     using file = await Deno.open(path);
@@ -75,6 +78,11 @@ export const denoFiles: Files = {
   },
   truncate: (path) => Deno.truncate(path, 0),
 };
+
+async function writeAll(file: Deno.FsFile, content: Bytes): Promise<void> {
+  let written = 0;
+  while (written < content.length) written += await file.write(content.subarray(written));
+}
 
 function factsOf(info: Deno.FileInfo): FileFacts {
   const kind = info.isFile ? "file" : info.isDirectory ? "directory" : info.isSymlink ? "symlink" : "other";
