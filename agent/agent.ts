@@ -20,7 +20,7 @@ import { createEffects } from "./effects.ts";
 import type { Event } from "./events.ts";
 import type { Journal } from "./journal.ts";
 import { settle } from "./loop.ts";
-import type { Policy } from "./machine.ts";
+import type { Policy } from "./step.ts";
 import { recover } from "./recover.ts";
 import { acceptForDevice, deploymentOf, issuedMsOf, storeRelease } from "./releases.ts";
 import { type Contact, createReporter, type Reporter } from "./reporter.ts";

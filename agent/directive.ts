@@ -3,7 +3,7 @@
  * @module
  */
 import type { Offer } from "@nix-ota/common";
-import { isBad } from "./machine.ts";
+import { isBad } from "./step.ts";
 import type { Situation } from "./state.ts";
 
 /** What to do about an offer. */

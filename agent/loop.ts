@@ -5,7 +5,8 @@
 import { messageOf } from "@nix-ota/common";
 import type { Effect, Event, Look } from "./events.ts";
 import type { Journal } from "./journal.ts";
-import { type Policy, transition } from "./machine.ts";
+import { transition } from "./machine.ts";
+import type { Policy } from "./step.ts";
 import type { Situation } from "./state.ts";
 
 /** What settling needs. */
