@@ -71,7 +71,7 @@ const Shape = closed({
   /** `enrolled` closes releases to all but accepted devices and publishers. */
   releaseReads: optional(oneOf(["open", "enrolled"]), "open"),
   /** How often devices are asked to check in. They are woken at once by a publish anyway. */
-  pollSeconds: optional(integer(5, 86_400), 300),
+  pollSeconds: optional(integer(5, 86_400), 60),
   /** Whether a reverse proxy stands before the server and guards it from slow clients. */
   behindProxy: optional(boolean, false),
   /** Connections at once, where no proxy counts them. */

@@ -6,7 +6,7 @@ import { messageOf } from "@nix-ota/common";
 import { makeToken } from "./tokens.ts";
 
 /** Names of the files in it. */
-const FILES = { database: "nix-ota.db", token: "publish-token", readSecret: "read-secret", lock: "lock" } as const;
+const FILES = { database: "nix-ota.sqlite", token: "publish-token", readSecret: "read-secret", lock: "lock" } as const;
 
 /** A data directory that this process holds. */
 export interface DataDir {

@@ -39,7 +39,7 @@ const FLAGS: readonly (readonly [flag: string, key: ConfigKey, reads: Reads, val
   ["--enrolment", "enrolment", "text", "POLICY", "approve, open or token: how unknown devices are treated (approve)"],
   ["--enrol-token-file", "enrolTokenFile", "text", "FILE", "enrolment tokens, one a line"],
   ["--release-reads", "releaseReads", "text", "WHO", "open or enrolled: who may read releases (open)"],
-  ["--poll-seconds", "pollSeconds", "number", "N", "how often devices check in (300)"],
+  ["--poll-seconds", "pollSeconds", "number", "N", "how often devices check in, in seconds (60)"],
   ["--connections-max", "connectionsMax", "number", "N", "connections at once (4096)"],
   ["--connections-per-address-max", "connectionsPerAddressMax", "number", "N", "the same of one address (512)"],
   ["--behind-proxy", "behindProxy", "flag", "", "a reverse proxy guards the server from slow clients"],

@@ -44,17 +44,18 @@ export function prepareListing(db: Database): (job: ListingJob) => Listed {
   return ({ digest, listing }) => ({ kind: "listed", isNew: insert.run(digest, listing).changes > 0 });
 }
 
-const FIND_DEVICE = "SELECT id, fingerprint, status, channel FROM device WHERE name = ?";
-const SET_STATUS = "UPDATE device SET status = ? WHERE id = ?";
+const FIND_DEVICE = "SELECT id, fingerprint, status, channel, clone_suspected FROM device WHERE name = ?";
+const SET_STATUS = "UPDATE device SET status = ?, clone_suspected = 0 WHERE id = ?";
 
 interface Found {
   readonly id: number;
   readonly fingerprint: string;
   readonly status: string;
   readonly channel: string;
+  readonly clone_suspected: number;
 }
 
-/** Makes the function that keeps what an operator decided about a device. */
+/** Makes the function that keeps what an operator decided about a device. Deciding again ends the suspicion of a clone. */
 export function prepareDecide(db: Database): (job: DecideJob) => Decided | Refusal {
   const find = db.prepare(FIND_DEVICE);
   const setStatus = db.prepare(SET_STATUS);
@@ -71,7 +72,7 @@ export function prepareDecide(db: Database): (job: DecideJob) => Decided | Refus
         { fingerprint: found.fingerprint },
       );
     }
-    if (found.status === status) return { kind: "decided", changed: false };
+    if (found.status === status && found.clone_suspected === 0) return { kind: "decided", changed: false };
     setStatus.run(status, found.id);
     restand.run(found.id);
     record({

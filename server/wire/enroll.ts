@@ -34,18 +34,22 @@ export function addEnroll(app: App, deps: AppDeps): void {
     return policy.enrolment === "token" ? "refused" : "pending";
   }
 
+  /** Strangers cannot fill the list of those who wait in a moment; who has a token is none. */
+  function checkRate(address: string): void {
+    const waitSeconds = limit(address, now());
+    if (waitSeconds === null) return;
+    throw new OtaError("rate_limited", "Cannot take more enrolments from this address for now", {
+      extra: { retryAfter: waitSeconds },
+    });
+  }
+
   const enroll: RouteHandler = async (c) => {
     const address = c.env?.clientAddress ?? "unknown";
-    const waitSeconds = limit(address, now());
-    if (waitSeconds !== null) {
-      throw new OtaError("rate_limited", "Cannot take more enrolments from this address for now", {
-        extra: { retryAfter: waitSeconds },
-      });
-    }
     const rule = { contentType: ENVELOPE_CONTENT_TYPE, maxBytes: REQUEST_LIMITS.enrolBytes };
     const envelope = parseDeviceEnvelope(await readBody(c.req.raw, rule), "enrol");
     const document = parseEnrol(envelope.payload);
     const { deviceId: name, channel, facts } = document;
+    if (!access.isEnrolToken(document.token)) checkRate(address);
     const key = readKey(document.publicKey);
     await checkSignature(envelope, await importVerifier(key.bytes), name);
     checkFleet(document.fleet, policy.fleet);
