@@ -49,7 +49,7 @@ export type Acceptance =
     readonly target: Target;
     /** What to persist, with an fsync, before acting on the release. */
     readonly floor: ReleaseRef;
-    /** Expired, but by a clock that nothing has set: taken on, and said. */
+    /** Expired, while nothing has set the system clock since boot: taken on, and said (protocol 2.4). */
     readonly stale: boolean;
   }
   | { readonly kind: "refused"; readonly code: ErrorCode; readonly message: string };
@@ -112,7 +112,9 @@ export function checkFloor(offered: ReleaseRef, floor: ReleaseRef | null): void 
  *
  * @param envelope The bytes as received, at most 1 MiB; verified and used from this one buffer.
  * @param floor Highest release ever verified on the channel, or null.
- * @returns `accepted`, or `refused` with the code of the step that refused. It throws only on a broken policy.
+ * @returns `accepted`, or `refused` with the code of the step that refused.
+ * @throws {RangeError} Only where the caller is at fault: a threshold that the keys cannot meet or that is below 1, or a
+ *   clock that is not a number. No bytes from outside can cause it.
  */
 export async function acceptRelease({ envelope, policy, kind, floor, clock }: {
   envelope: Bytes;
@@ -148,9 +150,14 @@ export async function acceptRelease({ envelope, policy, kind, floor, clock }: {
   }
 }
 
-/** The time to judge expiry by (protocol 2.4): the later of the system clock and what is proved. Milliseconds. */
+/**
+ * The time to judge expiry by (protocol 2.4): the later of the system clock and what is proved. Milliseconds since 1970.
+ * @throws {RangeError} If one of them is not a number: nothing would ever be expired.
+ */
 export function trustedNowMs(clock: TrustClock): number {
-  return Math.max(clock.systemMs, clock.floorMs);
+  const nowMs = Math.max(clock.systemMs, clock.floorMs);
+  if (Number.isNaN(nowMs)) throw new RangeError("Cannot judge expiry as the clock is not a number");
+  return nowMs;
 }
 
 function isExpired(release: Release, clock: TrustClock): boolean {
