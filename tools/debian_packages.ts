@@ -36,6 +36,7 @@ const APT_NETWORK_OPTIONS = [
  * @throws {Error} Without apt, without a Debian mirror in the machine's sources, or when the mirror cannot serve them.
  */
 export async function unpackDebianPackages(options: UnpackOptions): Promise<string> {
+  if (!await exists("/usr/bin/apt-get")) throw new Error("there is no apt-get, so this is no Debian");
   const mirror = debianMirror(await readAptSources());
   if (mirror === undefined) {
     throw new Error('apt\'s sources on this machine name no Debian mirror (an entry with a Debian suite and "main")');
@@ -50,7 +51,7 @@ export async function unpackDebianPackages(options: UnpackOptions): Promise<stri
   for await (const { name } of Deno.readDir(archives)) {
     if (!name.endsWith(".deb")) continue;
     const unpacked = await runCommand(["dpkg-deb", "--extract", `${archives}/${name}`, root]);
-    if (unpacked.code !== 0) throw new Error(`dpkg-deb cannot unpack "${name}": ${lastWords(unpacked)}`);
+    if (unpacked.code !== 0) throw new Error(`dpkg-deb cannot unpack "${name}": ${unpacked.stderr.split("\n")[0]}`);
   }
   return root;
 }
@@ -58,6 +59,11 @@ export async function unpackDebianPackages(options: UnpackOptions): Promise<stri
 /** Names in the output of `apt-get install --print-uris`: lines of `'URI' FILE SIZE HASH`. */
 export function packageNames(printedUris: string): string[] {
   return [...printedUris.matchAll(/^'[^']*' ([^_\s]+)_\S+\.deb /gm)].map((match) => match[1] ?? "");
+}
+
+/** Why apt-get failed: the first thing that it could not fetch, else its last words. */
+export function aptReason(result: Pick<CommandResult, "stdout" | "stderr">): string {
+  return /^[EW]: (Failed to fetch .+)$/m.exec(result.stderr)?.[1] ?? lastWords(result);
 }
 
 type Apt = (args: readonly string[], cwd?: string) => Promise<CommandResult>;
@@ -76,7 +82,7 @@ async function privateApt({ suite, dir }: UnpackOptions, mirror: Mirror): Promis
     const argv = ["apt-get", "-c", `${dir}/apt.conf`, ...APT_NETWORK_OPTIONS, ...args];
     const result = await runCommand(argv, { cwd, env: { LC_ALL: "C" } });
     if (result.code === 0) return result;
-    throw new Error(`apt-get ${args[0]} failed with suite ${suite} of ${mirror.uri}: ${lastWords(result)}`);
+    throw new Error(`apt-get ${args[0]} failed with suite ${suite} of ${mirror.uri}: ${aptReason(result)}`);
   };
 }
 
@@ -107,8 +113,11 @@ function sourcesEntry(suite: string, { uri, signedBy }: Mirror): string {
 /** Without a key ring of its own an entry is checked against apt's trusted keys, as on the system itself. */
 async function withKeys(mirror: Mirror): Promise<Mirror> {
   if (mirror.signedBy !== undefined) return mirror;
-  const hasKeyring = await Deno.stat(DEBIAN_KEYRING).then(() => true, () => false);
-  return hasKeyring ? { ...mirror, signedBy: DEBIAN_KEYRING } : mirror;
+  return await exists(DEBIAN_KEYRING) ? { ...mirror, signedBy: DEBIAN_KEYRING } : mirror;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
 }
 
 async function readAptSources(): Promise<AptSource[]> {

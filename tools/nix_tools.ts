@@ -195,27 +195,37 @@ async function usable(dir: string): Promise<NixTools | undefined> {
 
 /** One set-up at a time: the others wait on the lock, which dies with its process, and then find the result. */
 async function setUp(dir: string, suite: string, announce: () => void): Promise<NixTools> {
-  const cacheDir = dir.slice(0, dir.lastIndexOf("/"));
-  await Deno.mkdir(cacheDir, { recursive: true });
-  using lock = await Deno.open(`${dir}.lock`, { create: true, write: true });
-  await lock.lock(true);
-  const ready = await usable(dir);
-  if (ready !== undefined) return ready;
-  announce();
+  try {
+    await Deno.mkdir(dir.slice(0, dir.lastIndexOf("/")), { recursive: true });
+    using lock = await Deno.open(`${dir}.lock`, { create: true, write: true });
+    await lock.lock(true);
+    const ready = await usable(dir);
+    if (ready !== undefined) return ready;
+    announce();
+    await replaceWith(dir, (draft) => assemble(draft, suite));
+    return await usable(dir) ?? unusable(dir);
+  } catch (cause) {
+    throw cannotSetUp(cause);
+  }
+}
+
+/** Fills a directory beside `dir` and puts it in its place, so that a half-filled one never has the name. */
+async function replaceWith(dir: string, fill: (draft: string) => Promise<void>): Promise<void> {
   const draft = `${dir}.new`;
   await removeTree(draft);
   await Deno.mkdir(draft);
   try {
-    await assemble(draft, suite);
+    await fill(draft);
     await removeTree(dir);
     await Deno.rename(draft, dir);
   } catch (cause) {
     await removeTree(draft);
-    throw cannotSetUp(cause);
+    throw cause;
   }
-  const tools = await usable(dir);
-  if (tools === undefined) throw cannotSetUp(new Error(`the unpacked "${dir}/bin/nix" does not start`));
-  return tools;
+}
+
+function unusable(dir: string): never {
+  throw new Error(`the unpacked "${dir}/bin/nix" does not start`);
 }
 
 /** Turns Debian's packages into `bin/`, `lib/` and `busybox`, and deletes the rest. */

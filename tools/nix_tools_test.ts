@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { packageNames } from "./debian_packages.ts";
+import { aptReason, packageNames } from "./debian_packages.ts";
 import { ensureNix, isNewEnough, isStaticElf, parseNixVersion } from "./nix_tools.ts";
 
 Deno.test("parseNixVersion() finds the version of Nix and its relatives", async (t) => {
@@ -56,6 +56,14 @@ Deno.test("packageNames() reads what apt-get would download", () => {
     "'http://m.example/debian/pool/main/n/nix/nix-bin_2.26.3%2bdfsg-1_amd64.deb' nix-bin_2.26.3+dfsg-1_amd64.deb 35 SHA256:0\n" +
     "'http://m.example/debian/pool/main/z/zlib1g_1.3_amd64.deb' zlib1g_1%3a1.3_amd64.deb 88 SHA256:1\n";
   assert.deepEqual(packageNames(text), ["nix-bin", "zlib1g"]);
+});
+
+Deno.test("aptReason() names what could not be fetched and not that something was ignored", () => {
+  const ignored = "E: Some index files failed to download. They have been ignored, or old ones used instead.";
+  const stderr =
+    `W: Failed to fetch http://m.example/dists/trixie/InRelease  Could not resolve 'm.example'\n${ignored}\n`;
+  assert.match(aptReason({ stdout: "", stderr }), /^Failed to fetch .* Could not resolve 'm.example'$/);
+  assert.equal(aptReason({ stdout: "Reading...\n", stderr: "E: not signed.\n" }), "E: not signed.");
 });
 
 /** The least of an ELF file that has these program headers. */

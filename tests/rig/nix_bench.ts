@@ -2,11 +2,11 @@
 
 import type { NixTools } from "../../tools/nix_tools.ts";
 import type { CommandResult } from "../../tools/run_command.ts";
-import { type CacheServer, startCacheServer } from "./cache_server.ts";
-import { type CacheKey, CiMachine } from "./ci_machine.ts";
+import type { CacheServer } from "./cache_server.ts";
 import type { BuiltSystem } from "./closures.ts";
 import { SYSTEM_PROFILE } from "./device.ts";
-import { createNamespaceDevice, type NamespaceDevice } from "./namespace_device.ts";
+import { createFleet, type Fleet } from "./fleet.ts";
+import type { NamespaceDevice } from "./namespace_device.ts";
 
 /** How the bench is laid out. */
 export type NixBenchOptions = {
@@ -39,19 +39,18 @@ const FAST_FAILURE = { "download-attempts": "2", "connect-timeout": "5", "stalle
 
 /** See `createNixBench()`. */
 export class NixBench implements AsyncDisposable {
-  readonly #stack: AsyncDisposableStack;
+  readonly #fleet: Fleet;
 
-  constructor(
-    stack: AsyncDisposableStack,
-    readonly ci: CiMachine,
-    readonly device: NamespaceDevice,
-    readonly cache: CacheServer,
-    readonly cacheDir: string,
-    readonly key: CacheKey,
-    readonly old: BuiltSystem,
-    readonly target: BuiltSystem,
-  ) {
-    this.#stack = stack;
+  constructor(fleet: Fleet, readonly device: NamespaceDevice, readonly old: BuiltSystem, readonly target: BuiltSystem) {
+    this.#fleet = fleet;
+  }
+
+  get fleet(): Omit<Fleet, keyof AsyncDisposable> {
+    return this.#fleet;
+  }
+
+  get cache(): CacheServer {
+    return this.#fleet.cache;
   }
 
   /** The cache's URL as the device reaches it. */
@@ -64,7 +63,7 @@ export class NixBench implements AsyncDisposable {
     const { storePath = this.target.storePath, isPlain = false } = realise;
     const options = {
       substituters: realise.substituters ?? this.url,
-      "trusted-public-keys": realise.publicKeys ?? this.key.publicKey,
+      "trusted-public-keys": realise.publicKeys ?? this.fleet.key.publicKey,
       "narinfo-cache-negative-ttl": "0",
       "narinfo-cache-positive-ttl": "0",
       "fsync-store-paths": "true",
@@ -107,7 +106,7 @@ export class NixBench implements AsyncDisposable {
 
   /** Path in the cache of the nar of a store path. */
   async narOf(storePath: string): Promise<string> {
-    const narinfo = await Deno.readTextFile(`${this.cacheDir}/${narinfoOf(storePath)}`);
+    const narinfo = await Deno.readTextFile(`${this.fleet.cacheDir}/${narinfoOf(storePath)}`);
     return /^URL: (.+)$/m.exec(narinfo)?.[1] ?? unnamed(storePath);
   }
 
@@ -117,24 +116,21 @@ export class NixBench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stack.disposeAsync();
+    await this.#fleet[Symbol.asyncDispose]();
   }
 }
 
 /** Builds generation 1 and 2, signs them into a cache that is then served, and makes an empty device. */
 export async function createNixBench(options: NixBenchOptions): Promise<NixBench> {
   const { tools, baseBytes, deltaBytes, storeBytes } = options;
-  await using stack = new AsyncDisposableStack();
-  const ci = stack.use(await CiMachine.create(tools));
-  const cacheDir = await Deno.realPath(await Deno.makeTempDir({ prefix: "nix-ota-cache-" }));
-  stack.defer(() => Deno.remove(cacheDir, { recursive: true }));
-  const [old, target] = await ci.build([1, 2].map((generation) => ({ generation, baseBytes, deltaBytes })));
-  if (old === undefined || target === undefined) throw new Error("Cannot go on without two systems");
-  const key = await ci.makeKey("cache-1");
-  await ci.copyToCache([old, target], cacheDir, { key });
-  const cache = stack.use(startCacheServer({ dir: cacheDir }));
-  const device = stack.use(await createNamespaceDevice({ tools, ...(storeBytes === undefined ? {} : { storeBytes }) }));
-  return new NixBench(stack.move(), ci, device, cache, cacheDir, key, old, target);
+  const device = storeBytes === undefined ? {} : { storeBytes };
+  const fleet = await createFleet({ tools, deviceNames: ["device"], device });
+  const [old, target] = await fleet.build([1, 2].map((generation) => ({ generation, baseBytes, deltaBytes })));
+  const [only] = fleet.devices;
+  if (only === undefined || old === undefined || target === undefined) {
+    throw new Error("Cannot make a bench of nothing");
+  }
+  return new NixBench(fleet, only, old, target);
 }
 
 /** Path in a cache of the narinfo of a store path. */

@@ -85,7 +85,7 @@ const SIGNATURES: NixCase[] = [
     what: "signed by a key that the release does not name",
     code: 1,
     says: UNSIGNED,
-    run: async (bench) => await bench.realise({ publicKeys: (await bench.ci.makeKey("other-1")).publicKey }),
+    run: async (bench) => await bench.realise({ publicKeys: (await bench.fleet.ci.makeKey("other-1")).publicKey }),
   },
   { name: "no-keys", what: "no key is trusted", code: 1, says: UNSIGNED, run: download(() => [], { publicKeys: "" }) },
 ];
@@ -352,7 +352,7 @@ export async function runNixCase(bench: NixBench, row: NixCase): Promise<Command
 
 /** Serves the same files as a cache for another store directory, on a port that Nix has not seen. */
 async function withOtherStoreDir(bench: NixBench): Promise<CommandResult> {
-  await using other = startCacheServer({ dir: bench.cacheDir });
+  await using other = startCacheServer({ dir: bench.fleet.cacheDir });
   other.setFault({ on: "nix-cache-info", fault: { kind: "status", status: 200, body: "StoreDir: /opt/nix/store\n" } });
   return await bench.realise({ substituters: other.url });
 }

@@ -40,13 +40,9 @@ Deno.test("every fault of a cache makes Nix fail as it is written down", async (
 
 Deno.test("a full disk fails, and after a collection of garbage the old system is still whole", async (t) => {
   await withBench(async (bench) => {
-    const [old, large] = await bench.ci.build([{ generation: 1, ...SMALL }, {
-      generation: 9,
-      ...SMALL,
-      deltaBytes: 24_000_000,
-    }]);
-    assert.ok(old !== undefined && large !== undefined);
-    await bench.ci.copyToCache([large], bench.cacheDir, { key: bench.key });
+    const { old } = bench;
+    const [large] = await bench.fleet.build([{ generation: 9, ...SMALL, deltaBytes: 24_000_000 }]);
+    assert.ok(large !== undefined);
     assert.equal((await bench.realise({ storePath: old.storePath })).code, 0);
     await bench.device.output(["nix-env", "--profile", "/nix/var/nix/profiles/system", "--set", old.storePath]);
     for (const row of FULL_DISK_CASES) {
@@ -129,7 +125,14 @@ Deno.test("lost contents are found by --verify-path and fetched again by --repai
     assert.equal(verified.code, 1);
     const found = [...verified.stderr.matchAll(/^path '(\S+)' was modified!/gm)].map((match) => match[1]);
     assert.deepEqual(found.sort(), lost.sort());
-    const source = ["--option", "substituters", bench.url, "--option", "trusted-public-keys", bench.key.publicKey];
+    const source = [
+      "--option",
+      "substituters",
+      bench.url,
+      "--option",
+      "trusted-public-keys",
+      bench.fleet.key.publicKey,
+    ];
     await device.output(["nix-store", "--realise", "--repair", target.storePath, ...source]);
     const again = await device.exec(["nix-store", "--verify-path", ...target.paths]);
     assert.match(again.stderr, /app-1\.2' was modified/, "--realise --repair looks at one path only");

@@ -3,41 +3,42 @@
 import assert from "node:assert/strict";
 import { ensureNix, type NixTools } from "../../tools/nix_tools.ts";
 import { outputOf, runCommand } from "../../tools/run_command.ts";
-import { CiMachine } from "./ci_machine.ts";
 import type { BuiltSystem, SystemSpec } from "./closures.ts";
+import { createFleet, type Fleet } from "./fleet.ts";
 import { createNamespaceDevice, type NamespaceDevice } from "./namespace_device.ts";
 import { until } from "./wait.ts";
 import { SYSTEM_PROFILE } from "./device.ts";
 
 const SMALL = { baseBytes: 100_000, deltaBytes: 10_000 };
 
-type Systems<Name extends string> = Record<Name, BuiltSystem>;
-
-/** A device and systems in a cache that it can read, unsigned, as signatures are not what is tested here. */
+/** A device that has some systems in its store. */
 async function withDevice<Name extends string>(
   specs: Record<Name, SystemSpec>,
-  test: (device: NamespaceDevice, systems: Systems<Name>) => Promise<void>,
+  test: (device: NamespaceDevice, systems: Record<Name, BuiltSystem>) => Promise<void>,
 ): Promise<void> {
-  const tools = await ensureNix();
-  const cacheDir = await Deno.makeTempDir();
-  await using ci = await CiMachine.create(tools);
-  await using device = await createNamespaceDevice({ tools });
-  try {
-    const names = Object.keys(specs) as Name[];
-    const built = await ci.build(names.map((name) => ({ ...SMALL, ...specs[name] })));
-    const paths = built.map(({ storePath }) => storePath);
-    if (built.length > 0) {
-      await ci.copyToCache(built, cacheDir);
-      await device.output(["nix-store", "--realise", ...paths, ...unsignedFrom(cacheDir)]);
-    }
-    await test(device, Object.fromEntries(names.map((name, index) => [name, built[index]])) as Systems<Name>);
-  } finally {
-    await Deno.remove(cacheDir, { recursive: true });
-  }
+  const names = Object.keys(specs) as Name[];
+  await using fleet = await createFleet({ tools: await ensureNix(), deviceNames: ["fridge-007"] });
+  const [device] = fleet.devices;
+  assert.ok(device !== undefined);
+  const built = names.length === 0 ? [] : await fleet.build(names.map((name) => ({ ...SMALL, ...specs[name] })));
+  if (built.length > 0) await download(fleet, device, built);
+  await test(device, Object.fromEntries(names.map((name, index) => [name, built[index]])) as Record<Name, BuiltSystem>);
 }
 
-function unsignedFrom(cacheDir: string): string[] {
-  return ["--option", "substituters", `file://${cacheDir}`, "--option", "require-sigs", "false"];
+async function download(
+  { cache, key }: Fleet,
+  device: NamespaceDevice,
+  systems: readonly BuiltSystem[],
+): Promise<void> {
+  const source = [
+    "--option",
+    "substituters",
+    device.reach(cache.url),
+    "--option",
+    "trusted-public-keys",
+    key.publicKey,
+  ];
+  await device.output(["nix-store", "--realise", ...systems.map(({ storePath }) => storePath), ...source]);
 }
 
 async function setProfile(device: NamespaceDevice, { storePath }: BuiltSystem): Promise<void> {
@@ -164,6 +165,21 @@ Deno.test("net() cuts what reach() gave out and connects it again", async () => 
     await device.net("up");
     assert.equal(await read(), "hello");
   });
+});
+
+Deno.test("a fleet updates at once from one cache", async () => {
+  const deviceNames = ["a", "b", "c"];
+  await using fleet = await createFleet({ tools: await ensureNix(), deviceNames });
+  const systems = await fleet.build([{ generation: 1, ...SMALL }]);
+  const [system] = systems;
+  assert.ok(system !== undefined);
+  await Promise.all(fleet.devices.map(async (device) => {
+    await download(fleet, device, systems);
+    await setProfile(device, system);
+    await switchTo(device, system);
+  }));
+  for (const device of fleet.devices) assert.equal(await device.currentSystem(), system.storePath, device.name);
+  assert.deepEqual(fleet.devices.map(({ name }) => name), deviceNames);
 });
 
 Deno.test("devices do not see each other, and leave nothing on the host", async () => {
