@@ -3,15 +3,15 @@
  * @module
  */
 
-/** First delay after a failure. */
+/** First delay after a failure (protocol 4.6). */
 export const BACKOFF_BASE_MS = 5_000;
-/** Longest delay after failures: a server that is back is seen within half an hour. */
+/** Longest delay after failures (protocol 4.6): a server that is back is seen within half an hour. */
 export const BACKOFF_MAX_MS = 30 * 60_000;
-/** Longest delay that `Retry-After` can ask for. */
+/** Longest delay that `Retry-After` can ask for (protocol 4.6). */
 export const RETRY_AFTER_MAX_MS = 24 * 3_600_000;
-/** Shortest and longest interval that a server can ask a device to poll at. */
+/** Shortest interval that a server can ask a device to poll at (protocol 4.5). */
 export const POLL_MIN_MS = 5_000;
-/** See {@link POLL_MIN_MS}. */
+/** Longest interval that a server can ask a device to poll at (protocol 4.5). */
 export const POLL_MAX_MS = 24 * 3_600_000;
 
 /**

@@ -29,7 +29,7 @@ export function parseBase64(text: string): Bytes | null {
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }
 
-/** Lower-case hexadecimal. */
+/** Lower-case hexadecimal (RFC 4648 section 8), without a prefix. */
 export function formatHex(bytes: Bytes): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -39,7 +39,7 @@ export function equalBytes(a: Bytes, b: Bytes): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
-/** Joins byte strings. */
+/** Joins byte strings into a new one. */
 export function concatBytes(...parts: readonly Bytes[]): Bytes {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
@@ -55,7 +55,7 @@ export async function sha256(bytes: Bytes): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 }
 
-/** SHA-256 as protocol documents write it: `sha256:` and 64 hexadecimal digits. */
+/** SHA-256 as documents write it (protocol 2.1): `sha256:` and 64 hexadecimal digits. */
 export async function digestOf(bytes: Bytes): Promise<string> {
   return `sha256:${formatHex(await sha256(bytes))}`;
 }

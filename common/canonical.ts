@@ -10,10 +10,13 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 /** Deepest nesting of lists and objects in a signed document (protocol 1.3). V8 itself would read 200,000 levels. */
 export const JSON_DEPTH_MAX = 8;
 
-/** Any JSON value. */
+/** Any JSON value (RFC 8259). */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** Decodes UTF-8 and refuses what is not; a byte-order mark is kept, and so refused by JSON later. */
+/**
+ * Decodes UTF-8 (RFC 3629) and refuses what is not; a byte-order mark is kept, and so refused by JSON later.
+ * @throws {OtaError} `encoding_invalid`.
+ */
 export function decodeUtf8(bytes: Bytes): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -22,7 +25,7 @@ export function decodeUtf8(bytes: Bytes): string {
   }
 }
 
-/** Encodes text as UTF-8. */
+/** Encodes text as UTF-8 (RFC 3629); a lone surrogate becomes U+FFFD. */
 export function encodeUtf8(text: string): Bytes {
   return new TextEncoder().encode(text);
 }
@@ -54,7 +57,10 @@ export function parseCanonicalJson(bytes: Bytes): Json {
   return value;
 }
 
-/** Prints a value in canonical form; key order is the order of insertion. */
+/**
+ * Prints a value in canonical form (protocol 1.3); key order is the order of insertion. It checks nothing: a fraction, a
+ * lone surrogate or too deep a value is printed, and refused by {@link parseCanonicalJson}.
+ */
 export function formatCanonicalJson(value: Json): string {
   return JSON.stringify(value);
 }

@@ -41,7 +41,7 @@ const Facts = record({
 
 /** An enrolment document (protocol 4.2), signed by the device's own key, which it names. */
 export type Enrol = Infer<typeof Enrol>;
-/** Reads an enrolment document. */
+/** Reads an enrolment document. Throws {@link SchemaError} with the place. */
 export const Enrol = record({
   type: literal("nix-ota/enrol"),
   v: literal(1),
@@ -63,7 +63,7 @@ const AboutRelease = record({ revision: Revision, digest: Digest, storePath: Sto
 
 /** The state of a device (protocol 4.4); null where the device cannot tell. */
 export type DeviceState = Infer<typeof DeviceState>;
-/** Reads the state of a device. */
+/** Reads the state of a device. Throws {@link SchemaError} with the place. */
 export const DeviceState = record({
   phase: oneOf(PHASES),
   target: nullable(AboutRelease),
@@ -92,7 +92,7 @@ export const DeviceState = record({
 
 /** A check-in document (protocol 4.3). */
 export type Checkin = Infer<typeof Checkin>;
-/** Reads a check-in document. */
+/** Reads a check-in document. Throws {@link SchemaError} with the place. */
 export const Checkin = record({
   type: literal("nix-ota/checkin"),
   v: literal(1),
@@ -114,7 +114,7 @@ export const Checkin = record({
 
 /** A log document (protocol 4.7): the tail of a failed or rolled-back activation, already redacted. */
 export type LogDocument = Infer<typeof LogDocument>;
-/** Reads a log document. */
+/** Reads a log document. Throws {@link SchemaError} with the place. */
 export const LogDocument = record({
   type: literal("nix-ota/log"),
   v: literal(1),
@@ -128,17 +128,26 @@ export const LogDocument = record({
   log: text(LOG_TAIL_MAX_BYTES),
 });
 
-/** Reads the payload of an enrolment envelope. @throws {OtaError} `payload_not_canonical` or `payload_invalid`. */
+/**
+ * Reads the payload of an enrolment envelope (protocol 4.2).
+ * @throws {OtaError} `payload_not_canonical` or `payload_invalid`.
+ */
 export function parseEnrol(payload: Bytes): Enrol {
   return parsePayload(payload, Enrol);
 }
 
-/** Reads the payload of a check-in envelope. @throws {OtaError} `payload_not_canonical` or `payload_invalid`. */
+/**
+ * Reads the payload of a check-in envelope (protocol 4.3).
+ * @throws {OtaError} `payload_not_canonical` or `payload_invalid`.
+ */
 export function parseCheckin(payload: Bytes): Checkin {
   return parsePayload(payload, Checkin);
 }
 
-/** Reads the payload of a log envelope. @throws {OtaError} `payload_not_canonical` or `payload_invalid`. */
+/**
+ * Reads the payload of a log envelope (protocol 4.7).
+ * @throws {OtaError} `payload_not_canonical` or `payload_invalid`.
+ */
 export function parseLogDocument(payload: Bytes): LogDocument {
   return parsePayload(payload, LogDocument);
 }

@@ -9,7 +9,7 @@ import { NarHash, StorePath } from "./names.ts";
 import { CLOSURE_PATHS_MAX } from "./release.ts";
 import { integer, SchemaError } from "./schema.ts";
 
-/** One path of a closure. */
+/** One path of a closure: a line of the listing (protocol 2.1). */
 export interface ClosurePath {
   readonly storePath: string;
   /** `sha256-<base64>`. */
@@ -18,7 +18,7 @@ export interface ClosurePath {
   readonly narSize: number;
 }
 
-/** What a release signs of a closure. */
+/** What a release signs of a closure (protocol 2.1). */
 export interface ClosureSummary {
   readonly paths: number;
   readonly narSize: number;
@@ -90,7 +90,7 @@ function parseLine(line: string, previous: string): ClosurePath {
   };
 }
 
-/** Number of paths, total NAR size and digest of a closure: what a release signs of it. */
+/** Number of paths, total NAR size in bytes and digest of a closure: what a release signs of it (protocol 2.1). */
 export async function summariseClosure(paths: readonly ClosurePath[]): Promise<ClosureSummary> {
   return {
     paths: paths.length,

@@ -28,7 +28,7 @@ export interface ClosureDifference {
   readonly narGrowth: number;
 }
 
-/** Compares two closures. A path with the same name but another NAR hash counts as added and removed. */
+/** Compares two closures (protocol 5.3). A path with the same name but another NAR hash counts as added and removed. */
 export function diffClosures(before: readonly ClosurePath[], after: readonly ClosurePath[]): ClosureDifference {
   const without = (paths: readonly ClosurePath[], others: readonly ClosurePath[]): readonly ClosurePath[] => {
     const known = new Map(others.map(({ storePath, narHash }) => [storePath, narHash]));

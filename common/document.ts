@@ -7,7 +7,7 @@ import { OtaError } from "./errors.ts";
 import { type Parser, SchemaError } from "./schema.ts";
 
 /**
- * Reads a signed payload.
+ * Reads a signed payload (protocol 1.3): the JSON gate, then the parser of its kind.
  * @throws {OtaError} `payload_not_canonical` or `payload_invalid`.
  */
 export function parsePayload<T>(payload: Bytes, parser: Parser<T>): T {
@@ -23,7 +23,8 @@ export function parsePayload<T>(payload: Bytes, parser: Parser<T>): T {
 }
 
 /**
- * The canonical payload bytes of a document. Its own parser is run on it first, so nothing invalid is ever signed.
+ * The canonical payload bytes of a document (protocol 1.3). Its own parser is run on it first, so nothing invalid is
+ * ever signed.
  * @throws {SchemaError} If the parser refuses it.
  */
 export function formatDocument<T>(parser: Parser<T>, document: T): Bytes {

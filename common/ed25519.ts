@@ -8,9 +8,9 @@
 import { equalBytes } from "./base64.ts";
 import type { Bytes } from "./canonical.ts";
 
-/** Length of a public key in bytes. */
+/** Length of a public key in bytes (RFC 8032 section 5.1.5). */
 export const PUBLIC_KEY_BYTES = 32;
-/** Length of a signature in bytes. */
+/** Length of a signature in bytes (RFC 8032 section 5.1.6). */
 export const SIGNATURE_BYTES = 64;
 
 /**
@@ -39,18 +39,21 @@ function isCanonicalPoint(point: Bytes): boolean {
   return !(top && (y[0] ?? 0) >= 0xed);
 }
 
-/** Whether the 32 bytes are a canonical encoding of something that is not a point of small order. */
+/**
+ * Whether the bytes are 32 and a canonical encoding of something that is not a point of small order (protocol 1.4). It
+ * does not ask whether that lies on the curve: verification does.
+ */
 export function isStrictPoint(point: Bytes): boolean {
   if (point.length !== PUBLIC_KEY_BYTES || !isCanonicalPoint(point)) return false;
   const y = yOf(point);
   return !SMALL_ORDER_Y.some((small) => equalBytes(small, y));
 }
 
-/** A public key made ready to verify many signatures: `(message, signature)`, false for anything that does not verify. */
+/** A public key made ready to verify many signatures, as {@link verifyEd25519}: false for anything that does not verify. */
 export type Verifier = (message: Bytes, signature: Bytes) => Promise<boolean>;
 
 /**
- * Makes a public key of 32 bytes ready to verify: what takes time for each key is done once.
+ * Makes a public key of 32 bytes ready to verify strictly (protocol 1.4): what takes time for each key is done once.
  *
  * @returns Null for bytes that are no strict point ({@link isStrictPoint}) or no point of the curve at all.
  */

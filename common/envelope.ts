@@ -4,19 +4,19 @@
  */
 import { concatBytes, formatBase64, formatHex, parseBase64 } from "./base64.ts";
 import { type Bytes, encodeUtf8, formatCanonicalJson, parseCanonicalJson } from "./canonical.ts";
-import { SIGNATURE_BYTES, verifyEd25519 } from "./ed25519.ts";
+import { importVerifier, SIGNATURE_BYTES } from "./ed25519.ts";
 import { OtaError } from "./errors.ts";
 import { fingerprintOf, type PublicKey, type Signer } from "./key.ts";
 import { array, record, SchemaError, string } from "./schema.ts";
 
-/** Content type of an envelope in HTTP. */
+/** Content type of an envelope in HTTP (protocol 1.1). */
 export const ENVELOPE_CONTENT_TYPE = "application/vnd.nix-ota.envelope+json";
 /** Largest envelope in bytes (protocol 1.1). */
 export const ENVELOPE_MAX_BYTES = 1024 * 1024;
 /** Most signatures in one envelope (protocol 1.1). */
 export const SIGNATURES_MAX = 16;
 
-/** The kinds of signed document; one payload type each, so that no signature serves twice. */
+/** The kinds of signed document; one payload type each, so that no signature serves twice (protocol 1.2). */
 export const PAYLOAD_TYPES = {
   release: "application/vnd.nix-ota.release.v1+json",
   enrol: "application/vnd.nix-ota.enrol.v1+json",
@@ -24,10 +24,10 @@ export const PAYLOAD_TYPES = {
   log: "application/vnd.nix-ota.log.v1+json",
 } as const;
 
-/** A kind of signed document. */
+/** A kind of signed document: a key of {@link PAYLOAD_TYPES}. */
 export type DocumentKind = keyof typeof PAYLOAD_TYPES;
 
-/** One signature and the hint at its key. */
+/** One signature and the hint at its key (protocol 1.5). */
 export interface EnvelopeSignature {
   /** OpenSSH fingerprint: a hint only, never a reason to trust (DSSE: "MUST NOT be used for security decisions"). */
   readonly keyid: string;
@@ -35,7 +35,7 @@ export interface EnvelopeSignature {
   readonly sig: Bytes;
 }
 
-/** A parsed envelope; nothing in it is trusted yet. */
+/** A parsed envelope (protocol 1.1); nothing in it is trusted yet. */
 export interface Envelope {
   readonly payloadType: string;
   readonly payload: Bytes;
@@ -111,7 +111,7 @@ function signature(text: string, at: number): Bytes {
   );
 }
 
-/** Prints an envelope in canonical form. */
+/** Prints an envelope in canonical form (protocol 1.3), of any size: {@link parseEnvelope} reads {@link ENVELOPE_MAX_BYTES}. */
 export function formatEnvelope(envelope: Envelope): string {
   return formatCanonicalJson({
     payloadType: envelope.payloadType,
@@ -149,16 +149,18 @@ export async function signEnvelope(kind: DocumentKind, payload: Bytes, signers: 
 }
 
 /**
- * The trusted keys that really signed the envelope, each raw key once however often it is listed or signs, so that
- * duplicate signatures and duplicate keys cannot reach a threshold. What cannot be verified is ignored.
+ * The trusted keys that really signed the envelope (protocol 1.4), in their order, each raw key once however often it is
+ * listed or signs, so that duplicate signatures and duplicate keys cannot reach a threshold. What cannot be verified is
+ * ignored.
  */
 export async function signersOf(envelope: Envelope, keys: readonly PublicKey[]): Promise<readonly PublicKey[]> {
   const message = preAuthEncoding(envelope.payloadType, envelope.payload);
   const distinct = new Map(keys.map((key) => [formatHex(key.bytes), key]));
   const found: PublicKey[] = [];
   for (const key of distinct.values()) {
+    const verify = await importVerifier(key.bytes);
     for (const { sig } of envelope.signatures) {
-      if (!await verifyEd25519(key.bytes, message, sig)) continue;
+      if (verify === null || !await verify(message, sig)) continue;
       found.push(key);
       break;
     }

@@ -3,7 +3,7 @@
  * @module
  */
 
-/** HTTP status and short title of each error code. The code is the contract; the title is for people. */
+/** HTTP status and short title of each error code (protocol 6.1). The code is the contract; the title is for people. */
 export const ERROR_CODES = {
   // What clause 2.2 refuses, in the order in which it is checked.
   envelope_too_large: { status: 413, title: "The envelope is too large" },
@@ -56,13 +56,13 @@ export const ERROR_CODES = {
 /** A code of {@link ERROR_CODES}. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** Whether `text` is a code of the closed list. */
+/** Whether `text` is a code of the closed list {@link ERROR_CODES}. */
 export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === "string" && Object.hasOwn(ERROR_CODES, text);
 }
 
 /**
- * An error with a code of the closed list. The message is one sentence for people, without a period, that says what
+ * An error with a code of the closed list (protocol 6.1). The message is one sentence for people, without a period, that says what
  * could not be done, to what, what was wanted and found; it never holds a secret.
  */
 export class OtaError extends Error {
@@ -88,7 +88,10 @@ export function messageOf(error: unknown): string {
   return text.split(/[\r\n]/).map((line) => line.trim()).filter((line) => line !== "").join("; ");
 }
 
-/** Closes a switch over a union: the compiler refuses a forgotten case, the program a value from outside the types. */
+/**
+ * Closes a switch over a union: the compiler refuses a forgotten case, the program a value from outside the types.
+ * @throws {TypeError} Always.
+ */
 export function unreachable(value: never): never {
   throw new TypeError(`Unexpected value ${JSON.stringify(value)}`);
 }

@@ -7,7 +7,7 @@ import { type Bytes, encodeUtf8 } from "./canonical.ts";
 import { isStrictPoint, PUBLIC_KEY_BYTES } from "./ed25519.ts";
 import { cleanLine } from "./text.ts";
 
-/** An Ed25519 public key that passed the strict checks. */
+/** An Ed25519 public key that passed the strict checks (protocol 1.4). */
 export interface PublicKey {
   /** The raw 32 bytes. */
   readonly bytes: Bytes;
@@ -33,8 +33,9 @@ const SECRET_KEY_BYTES = 64;
 const WANTED = "wanted an OpenSSH line (ssh-ed25519 AAAA…), name:base64, or 32 bytes in base64";
 
 /**
- * Reads a public key written as an OpenSSH line, as `name:base64`, or as the raw 32 bytes in base64. Keys that are
- * not canonical points or are of small order are refused, for they could be valid for any message.
+ * Reads a public key (protocol 1.5) written as an OpenSSH line (RFC 8709), as `name:base64`, or as the raw 32 bytes in
+ * base64; one key, at most {@link KEY_TEXT_MAX}. Keys that are not canonical points or are of small order are refused,
+ * for they could be valid for any message.
  *
  * The text is never quoted in an error: it may be a private key pasted by mistake.
  * @throws {TypeError} Saying what was wrong.
@@ -97,35 +98,36 @@ function sshBlob(key: PublicKey): Bytes {
   return concatBytes(sshPrefix(), key.bytes);
 }
 
-/** The raw 32 bytes in base64: what the NixOS option `publicKey` shows. */
+/** The raw 32 bytes in base64 (protocol 1.5): what the NixOS option `publicKey` shows. */
 export function formatRawPublicKey(key: PublicKey): string {
   return formatBase64(key.bytes);
 }
 
-/** One OpenSSH line, without a line end; the name is its comment. */
+/** One OpenSSH line (RFC 8709 section 4), without a line end; the name is its comment. */
 export function formatOpenSshPublicKey(key: PublicKey): string {
   const comment = key.name === null ? "" : ` ${cleanLine(key.name, KEY_NAME_MAX)}`;
   return `${SSH_TYPE} ${formatBase64(sshBlob(key))}${comment}`.trimEnd();
 }
 
-/** The OpenSSH fingerprint, `SHA256:` and 43 characters: what `ssh-keygen -lf` prints. */
+/** The OpenSSH fingerprint (protocol 1.5), `SHA256:` and 43 characters: what `ssh-keygen -lf` prints. */
 export async function fingerprintOf(key: PublicKey): Promise<string> {
   return `SHA256:${formatBase64(await sha256(sshBlob(key))).replace("=", "")}`;
 }
 
-/** An OpenSSH fingerprint. */
+/** An OpenSSH fingerprint; see {@link fingerprintOf}. */
 export const FINGERPRINT_PATTERN = /^SHA256:[A-Za-z0-9+/]{43}$/;
 
 const PEM_PATTERN = /^-----BEGIN PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)\n-----END PRIVATE KEY-----\n?$/;
 
-/** Prints PKCS#8 bytes as PEM (RFC 7468). */
+/** Prints PKCS#8 bytes as PEM (RFC 7468 section 10), lines of 64 characters. */
 export function formatPrivateKeyPem(pkcs8: Bytes): string {
   const lines = formatBase64(pkcs8).match(/.{1,64}/g) ?? [];
   return `-----BEGIN PRIVATE KEY-----\n${lines.join("\n")}\n-----END PRIVATE KEY-----\n`;
 }
 
 /**
- * Reads an unencrypted PKCS#8 PEM (RFC 7468). The text is never quoted in an error.
+ * Reads one unencrypted PKCS#8 PEM (RFC 7468 section 10) with nothing before or after it. The text is never quoted in an
+ * error.
  * @throws {TypeError} Where it is not one.
  */
 export function parsePrivateKeyPem(text: string): Bytes {
@@ -134,7 +136,10 @@ export function parsePrivateKeyPem(text: string): Bytes {
   return pkcs8;
 }
 
-/** Makes a signer of PKCS#8 bytes. @throws {TypeError} Where they hold no Ed25519 key. */
+/**
+ * Makes a signer of PKCS#8 bytes (RFC 8410).
+ * @throws {TypeError} Where they hold no Ed25519 key; neither message nor cause holds a byte of them.
+ */
 export async function signerFromPkcs8(pkcs8: Bytes, name: string | null = null): Promise<Signer> {
   let jwk: JsonWebKey;
   let key: CryptoKey;
@@ -153,7 +158,9 @@ export async function signerFromPkcs8(pkcs8: Bytes, name: string | null = null):
   return { publicKey, sign: async (message) => new Uint8Array(await crypto.subtle.sign("Ed25519", key, message)) };
 }
 
-/** Makes a new key pair: PKCS#8 bytes to keep, and a signer over them. */
+/**
+ * Makes a new key pair from the runtime's own source of chance: PKCS#8 bytes (RFC 8410) to keep, and a signer over them.
+ */
 export async function generateKey(name: string | null = null): Promise<{ pkcs8: Bytes; signer: Signer }> {
   // `generateKey` is typed as key or pair; for Ed25519 it is a pair (W3C secure curves, section 3.2).
   const pair = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]) as CryptoKeyPair;

@@ -37,7 +37,10 @@ export function formatLogLine({ level, event, fields = {}, nowMs }: {
   return JSON.stringify(out);
 }
 
-/** A log that keeps lines at or above a level and hands them to `write`, line end included. */
+/**
+ * A log that hands lines at or above the level `least` to `write`, line end included.
+ * @param now Milliseconds since 1970.
+ */
 export function createLog({ write, now, least = "info" }: {
   write: (line: string) => void;
   now: () => number;

@@ -6,7 +6,7 @@ import { DeviceState } from "./checkin.ts";
 import { Digest, Name, Revision, SystemName, text } from "./names.ts";
 import { array, boolean, type Infer, integer, nullable, oneOf, open } from "./schema.ts";
 
-/** Paths of the operator API. */
+/** Paths of the operator API; names are checked before they get here, so nothing needs escaping. */
 export const operatorPaths = {
   fleet: "/api/v1/fleet",
   devices: "/api/v1/devices",

@@ -3,7 +3,7 @@
  * @module
  */
 
-/** What the agent is doing. */
+/** What the agent is doing (protocol 4.4). */
 export const PHASES = [
   "idle",
   "staging",
@@ -16,7 +16,7 @@ export const PHASES = [
 /** One of {@link PHASES}. */
 export type Phase = typeof PHASES[number];
 
-/** How the last attempt at a release ended. */
+/** How the last attempt at a release ended (protocol 4.4). */
 export const RESULTS = [
   "succeeded",
   "succeeded_with_warnings",
@@ -77,5 +77,5 @@ export const REASONS = {
 /** A code of {@link REASONS}. */
 export type Reason = keyof typeof REASONS;
 
-/** A reason in a report: a code, or a code and what it is about, such as `health_failed:exit 3`. */
+/** A reason in a report (protocol 4.4): a code, or a code and what it is about, such as `health_failed:exit 3`. */
 export const REASON_PATTERN = /^[a-z_]{1,40}(?::[\x20-\x7e]{1,200})?$/;

@@ -9,18 +9,18 @@ import { array, type Infer, integer, literal, nullable, oneOf, type Parser, reco
 import { Substituter } from "./substituter.ts";
 import { parseTimestamp } from "./time.ts";
 
-/** Most targets in one release. */
+/** Most targets in one release (protocol 2.1). */
 export const TARGETS_MAX = 1024;
-/** Most substituters in one release. */
+/** Most substituters in one release (protocol 2.1). */
 export const SUBSTITUTERS_MAX = 8;
-/** Longest time from `issued` to `expires`, in milliseconds: 400 days. */
+/** Longest time from `issued` to `expires` (protocol 2.1), in milliseconds: 400 days. */
 export const VALIDITY_MAX_MS = 400 * 86_400_000;
 /** Most paths that a closure may have: a full desktop system has some 5,000. */
 export const CLOSURE_PATHS_MAX = 65_536;
-/** Longest notes in UTF-16 code units. */
+/** Longest notes in UTF-16 code units (protocol 2.1). */
 export const NOTES_MAX = 1024;
 
-/** How a device takes a release on: `auto` lets the device choose between switching now and booting into it. */
+/** How a device takes a release on (protocol 2.1): `auto` lets it choose between switching now and booting into it. */
 export const APPLY_MODES = ["auto", "switch", "boot", "reboot"] as const;
 /** One of {@link APPLY_MODES}. */
 export type ApplyMode = typeof APPLY_MODES[number];
@@ -32,7 +32,7 @@ const Closure = record({
   digest: Digest,
 });
 
-/** What one kind of device is to run. */
+/** What one kind of device is to run (protocol 2.1). */
 export type Target = Infer<typeof TargetShape>;
 const TargetShape = record({
   system: SystemName,
@@ -42,7 +42,7 @@ const TargetShape = record({
   closure: Closure,
 });
 
-/** A release document. */
+/** A release document (protocol 2.1). */
 export type Release = Infer<typeof ReleaseShape>;
 const ReleaseShape = record({
   type: literal("nix-ota/release"),
@@ -60,7 +60,10 @@ const ReleaseShape = record({
   notes: text(NOTES_MAX),
 });
 
-/** Reads a release and checks what one field demands of another. */
+/**
+ * Reads a release and checks what one field demands of another (protocol 2.1).
+ * @throws {SchemaError} With the place.
+ */
 export const Release: Parser<Release> = (value: unknown, at: string): Release => {
   const release = ReleaseShape(value, at);
   const seen = new Set<string>();
@@ -78,19 +81,23 @@ export const Release: Parser<Release> = (value: unknown, at: string): Release =>
 };
 
 /**
- * Reads the payload of a release envelope.
+ * Reads the payload of a release envelope (protocol 2.1). Signatures are for {@link verifyRelease} to check.
  * @throws {OtaError} `payload_not_canonical` or `payload_invalid`.
  */
 export function parseRelease(payload: Bytes): Release {
   return parsePayload(payload, Release);
 }
 
-/** The canonical payload bytes of a release. The parser is run on it first, so nothing invalid is ever signed. */
+/**
+ * The canonical payload bytes of a release (protocol 1.3). The parser is run on it first, so nothing invalid is ever
+ * signed.
+ * @throws {SchemaError} If the parser refuses it.
+ */
 export function formatRelease(release: Release): Bytes {
   return formatDocument(Release, release);
 }
 
-/** The target for a system and variant, or null. */
+/** The target for exactly this system and variant (protocol 2.1), or null. */
 export function targetFor(release: Release, { system, variant }: { system: string; variant: string }): Target | null {
   return release.targets.find((target) => target.system === system && target.variant === variant) ?? null;
 }

@@ -21,7 +21,8 @@ const STORE_PATH_PATTERN =
   /^\/nix\/store\/([0-9abcdfghijklmnpqrsvwxyz]{32})-((?!\.{1,2}(?:-|$))[0-9A-Za-z+\-._?=]{1,211})$/;
 
 /**
- * Reads a store path. Derivations are refused: nothing here may ask a device to build.
+ * Reads a store path of `/nix/store` (protocol 2.1), name at most 211 characters, nothing behind it. Derivations are
+ * refused: nothing here may ask a device to build.
  * @throws {TypeError} Where it is not one.
  */
 export function parseStorePath(text: string): StorePathParts {

@@ -7,7 +7,7 @@ import type { Bytes } from "./canonical.ts";
 import { isStrictPoint, PUBLIC_KEY_BYTES } from "./ed25519.ts";
 import { array, type Infer, record, SchemaError, show } from "./schema.ts";
 
-/** A substituter URL that cannot weaken Nix. */
+/** A substituter URL that cannot weaken Nix (protocol 2.1). */
 export interface SubstituterUrl {
   /** Normal form, without a trailing slash: the only form that is signed and given to Nix. */
   readonly href: string;
@@ -15,7 +15,7 @@ export interface SubstituterUrl {
   readonly hostname: string;
 }
 
-/** Longest substituter URL in UTF-16 code units. */
+/** Longest substituter URL in UTF-16 code units (protocol 2.1). */
 export const SUBSTITUTER_URL_MAX = 512;
 
 /** What an error may show of a refused URL: user, password and query are left out, for they are often secrets. */
@@ -75,7 +75,7 @@ export interface CacheKey {
 }
 
 /**
- * Reads `name:base64`, the form of Nix's `trusted-public-keys`. The text is not quoted in errors: a secret key has
+ * Reads `name:base64` (protocol 2.1), the form of Nix's `trusted-public-keys`, name at most 128 characters. The text is not quoted in errors: a secret key has
  * the same form.
  * @throws {TypeError} Saying what was wrong.
  */

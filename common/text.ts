@@ -20,7 +20,8 @@ const ANSI_ESCAPE =
   /\u001b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\u0007\u001b\n]*(?:\u0007|\u001b\\)|[ -/]*[0-~])/g;
 
 /**
- * Removes terminal escapes, control characters except tab and line feed, and marks that change text direction; every
+ * Removes terminal escapes (ECMA-48), control characters except tab and line feed, and marks that change text
+ * direction; every
  * line end becomes a line feed and every lone surrogate U+FFFD. Time grows with the length of the text, no faster.
  */
 export function cleanText(text: string): string {
@@ -68,7 +69,7 @@ export function redact(text: string): string {
 
 const LINE_FEED = 0x0a;
 
-/** The last part of a text that fits `maxBytes` of UTF-8, beginning at a line where there is one. */
+/** The last part of a text that fits `maxBytes` of UTF-8 (protocol 4.7), beginning at a line where there is one. */
 export function tailOf(text: string, maxBytes: number): string {
   const bytes = new TextEncoder().encode(text);
   if (bytes.length <= maxBytes) return text;

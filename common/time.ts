@@ -27,7 +27,7 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d
 const DURATION_MAX_SECONDS = 3650 * 86_400;
 
 /**
- * Reads a duration such as `90s`, `15m`, `12h`, `90d` or `2w`.
+ * Reads a duration of one number and one unit: `90s`, `15m`, `12h`, `90d` or `2w`.
  * @returns Whole seconds, at least 1.
  * @throws {TypeError} Where it is not one, is nothing, or is longer than 10 years.
  */

@@ -10,13 +10,13 @@ import type { ReleaseRef } from "./names.ts";
 import { parseRelease, type Release, type Target, targetFor } from "./release.ts";
 import { formatTimestamp, parseTimestamp } from "./time.ts";
 
-/** Whom and what a program trusts about a channel: pinned in its configuration, never taken from the network. */
+/** Whom and what a program trusts about a channel (protocol 1.4): pinned in its configuration, never taken from the network. */
 export interface TrustPolicy extends KeyPolicy {
   readonly fleet: string;
   readonly channel: string;
 }
 
-/** A release whose signatures, form, fleet and channel are verified. */
+/** A release whose signatures, form, fleet and channel are verified (protocol 2.2). */
 export interface VerifiedRelease {
   readonly release: Release;
   /** `sha256:<hex>` of the payload bytes. */
@@ -25,7 +25,7 @@ export interface VerifiedRelease {
   readonly envelope: Bytes;
 }
 
-/** Which target of a release is the device's. */
+/** Which target of a release is the device's (protocol 2.1). */
 export interface DeviceKind {
   readonly system: string;
   readonly variant: string;
@@ -110,7 +110,7 @@ export function checkFloor(offered: ReleaseRef, floor: ReleaseRef | null): void 
  * Decides whether the device may act on a release: protocol 2.2, every step in its order. Pure: the caller persists
  * `floor` with an fsync before it acts.
  *
- * @param envelope The bytes as received, at most 1 MiB; verified and used from this one buffer.
+ * @param envelope The bytes as received; verified and used from this one buffer, which must not be changed meanwhile.
  * @param floor Highest release ever verified on the channel, or null.
  * @returns `accepted`, or `refused` with the code of the step that refused.
  * @throws {RangeError} Only where the caller is at fault: a threshold that the keys cannot meet or that is below 1, or a

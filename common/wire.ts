@@ -11,7 +11,7 @@ import { Digest, Name, Revision, text } from "./names.ts";
 import { boolean, type Infer, integer, literal, nullable, oneOf, open, optional, string } from "./schema.ts";
 import { cleanLine } from "./text.ts";
 
-/** Paths of the device and publisher protocol; names are checked before they get here, so nothing needs escaping. */
+/** Paths of the protocol (protocol 4, 5); names are checked before they get here, so nothing needs escaping. */
 export const paths = {
   enroll: "/enroll",
   checkin: "/checkin",
@@ -30,7 +30,7 @@ export const paths = {
  */
 export const SIGNER_KEYS_HEADER = "nix-ota-signer-keys";
 
-/** Prints the value of {@link SIGNER_KEYS_HEADER}. */
+/** Prints the value of {@link SIGNER_KEYS_HEADER}: raw keys in base64 with commas between them. */
 export function formatSignerKeys(keys: readonly PublicKey[]): string {
   return keys.map(formatRawPublicKey).join(",");
 }
@@ -72,7 +72,7 @@ export const REQUEST_LIMITS = {
 
 /** Longest time a long poll is held, in seconds (protocol 4.6): below the usual 60 s of proxies. */
 export const WAIT_MAX_SECONDS = 55;
-/** Largest answer that a device reads besides envelopes, in bytes. */
+/** Largest answer that a device reads besides envelopes, in bytes: one directive has about 1 KiB. */
 export const ANSWER_MAX_BYTES = 64 * 1024;
 /** Content type of an error (RFC 9457). */
 export const PROBLEM_CONTENT_TYPE = "application/problem+json";
@@ -159,7 +159,7 @@ export function parseProblem(status: number, body: string): Problem {
   };
 }
 
-/** An ETag of a release: its digest in quotes. */
+/** An ETag of a release (protocol 5.1, RFC 9110 section 8.8.3): its digest in quotes. */
 export function formatEtag(digest: string): string {
   return `"${digest}"`;
 }
