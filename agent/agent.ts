@@ -101,6 +101,8 @@ export function createAgent(deps: AgentDeps): Agent {
   let failureDelayMs = 0;
   let stageInterrupt = new AbortController();
   let probeInterrupt = new AbortController();
+  /** Whether a person waits for something that ends what is under way. */
+  let interrupting = false;
   const holds = new Map<string, { untilMs: number; delayMs: number }>();
   let clockSeen: { readonly atMs: number; readonly synchronised: boolean } | null = null;
 
@@ -121,6 +123,7 @@ export function createAgent(deps: AgentDeps): Agent {
       const fresh = new AbortController();
       if (effect === "stage") stageInterrupt = fresh;
       else probeInterrupt = fresh;
+      if (interrupting) fresh.abort();
       return AbortSignal.any([fresh.signal, context.stop]);
     },
   });
@@ -222,6 +225,7 @@ export function createAgent(deps: AgentDeps): Agent {
 
   async function cycle(): Promise<Contact> {
     for (let round = 1;; round++) {
+      await takeRequests();
       const answer = await reporter.now();
       if (answer.kind !== "directive" || context.stop.aborted) return answer;
       if (situation.memory.unsentLog !== null) await sendLog();
@@ -289,6 +293,7 @@ export function createAgent(deps: AgentDeps): Agent {
   async function takeRequests(): Promise<boolean> {
     const { files } = system;
     let taken = false;
+    interrupting = false;
     if (await files.stat(paths.rollbackRequest) !== null) {
       await handle({ kind: "rollback-requested", look: await lookAround(context) });
       await files.remove(paths.rollbackRequest); // After it was settled: a request that is cut off is taken up again.
@@ -334,6 +339,7 @@ export function createAgent(deps: AgentDeps): Agent {
     handle,
     takeRequests,
     interrupt: () => {
+      interrupting = true;
       stageInterrupt.abort();
       probeInterrupt.abort();
     },

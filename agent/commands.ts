@@ -48,7 +48,6 @@ export function runCommand(deps: CommandDeps): Promise<number> {
 export function onceCommand(deps: CommandDeps): Promise<number> {
   return withAgent(deps, async (agent) => {
     await agent.start();
-    await agent.takeRequests();
     const contact = await agent.cycle();
     return exitCodeOf(agent.situation(), contact);
   });

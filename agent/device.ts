@@ -82,7 +82,7 @@ export function parseDf(stdout: string): DeviceState["disk"] {
   const capacity = columns.findIndex((column) => /^\d+%$/.test(column));
   const [total, free] = [columns[capacity - 3], columns[capacity - 1]].map((column) => Number(column ?? "-") * 1024);
   if (!Number.isSafeInteger(total) || !Number.isSafeInteger(free)) return null;
-  return { free: free ?? 0, total: total ?? 0 };
+  return { free: free ?? 0, total: total ?? 0 }; // In the order of the signed document.
 }
 
 /** Names of failed units; empty where systemd does not run. */

@@ -31,6 +31,7 @@ import {
   ROLLBACKS_MAX,
   rolledBack,
   type Step,
+  withBad,
   withFloor,
   withMemory,
   WRITES_MAX,
@@ -115,7 +116,7 @@ function fromStaging(situation: Situation, state: In<"staging">, event: Event, p
     case "offered":
       return event.target.digest === target.digest ? [situation, []] : accept(situation, event, policy);
     case "rollback-requested":
-      return goBackByHand(situation, event.look, policy);
+      return goBackByHand(withBad(situation, target, "operator_rollback", policy), event.look, policy);
     default:
       return [situation, []];
   }
@@ -141,7 +142,7 @@ function fromStaged(situation: Situation, state: In<"staged">, event: Event, pol
     case "offered":
       return event.target.digest === target.digest ? [situation, []] : accept(situation, event, policy);
     case "rollback-requested":
-      return goBackByHand(situation, event.look, policy);
+      return goBackByHand(withBad(situation, target, "operator_rollback", policy), event.look, policy);
     default:
       return [situation, []];
   }

@@ -28,7 +28,6 @@ export async function runResident(context: Context, agent: Agent): Promise<void>
       wake = new AbortController();
       let delayMs: number;
       try {
-        await agent.takeRequests();
         const contact = await agent.cycle();
         // What a person asked for meanwhile comes before waiting.
         delayMs = await agent.takeRequests() ? 0 : agent.delayAfter(contact);

@@ -6,19 +6,19 @@
 import {
   ANSWER_MAX_BYTES,
   type Bytes,
-  type Checkin,
+  Checkin,
   decodeUtf8,
   Directive,
   type DocumentKind,
   encodeUtf8,
-  type Enrol,
+  Enrol,
   EnrolAnswer,
   ENVELOPE_CONTENT_TYPE,
   ENVELOPE_MAX_BYTES,
+  formatDocument,
   formatEnvelope,
   formatRawPublicKey,
-  type Json,
-  type LogDocument,
+  LogDocument,
   messageOf,
   parseProblem,
   parseRetryAfter,
@@ -93,8 +93,8 @@ const WAIT_SLACK_MS = 15_000;
 export function createServerClient(context: Context, identity: Identity, chain: CheckinChain): ServerClient {
   const { config, system } = context;
 
-  async function post(path: string, kind: DocumentKind, document: Json): Promise<HttpAnswer | Unanswered> {
-    const envelope = await signEnvelope(kind, encodeUtf8(JSON.stringify(document)), [identity.signer]);
+  async function post(path: string, kind: DocumentKind, payload: Bytes): Promise<HttpAnswer | Unanswered> {
+    const envelope = await signEnvelope(kind, payload, [identity.signer]);
     return await ask(() =>
       system.request({
         method: "POST",
@@ -119,7 +119,7 @@ export function createServerClient(context: Context, identity: Identity, chain: 
   }
 
   async function sendCheckin(build: (chain: { seq: number; nonce: string }) => Checkin): Promise<CheckinAnswer> {
-    const answer = await post(wirePaths.checkin, "checkin", build(await chain.next()));
+    const answer = await post(wirePaths.checkin, "checkin", formatDocument(Checkin, build(await chain.next())));
     if (isUnanswered(answer)) return answer;
     const directive = readJson(answer, Directive);
     if ("kind" in directive) return directive;
@@ -133,7 +133,7 @@ export function createServerClient(context: Context, identity: Identity, chain: 
       const publicKey = formatRawPublicKey(identity.signer.publicKey);
       // The order of the keys is part of the form (protocol 1.3).
       const signed: Enrol = { type, v, fleet, deviceId, channel, publicKey, facts, token, at };
-      const answer = await post(wirePaths.enroll, "enrol", signed);
+      const answer = await post(wirePaths.enroll, "enrol", formatDocument(Enrol, signed));
       if (isUnanswered(answer)) return answer;
       const enrolled = readJson(answer, EnrolAnswer);
       if ("kind" in enrolled) return enrolled;
@@ -188,7 +188,7 @@ export function createServerClient(context: Context, identity: Identity, chain: 
       }
     },
     async sendLog(document) {
-      const answer = await post(wirePaths.log, "log", document);
+      const answer = await post(wirePaths.log, "log", formatDocument(LogDocument, document));
       return isUnanswered(answer) ? answer : { kind: "sent" };
     },
   };

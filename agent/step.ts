@@ -55,18 +55,20 @@ export function finish(
 ): Step {
   const noted = withLast(situation, { target, outcome, policy });
   const reason = outcome.reason ?? outcome.result;
-  const bad = remember
-    ? [
-      ...noted.memory.bad.filter(({ digest }) => digest !== target.digest),
-      { digest: target.digest, reason: reasonOf(reason), atMs: policy.nowMs },
-    ].slice(-BAD_RELEASES_MAX)
-    : noted.memory.bad;
+  const marked = remember ? withBad(noted, target, reason, policy) : noted;
   const logged = outcome.result === "rolled_back" || outcome.result === "rollback_failed";
-  const ended = withMemory(noted, { bad, ...(logged ? { unsentLog: target } : {}) });
+  const ended = logged ? withMemory(marked, { unsentLog: target }) : marked;
   return [
     { ...ended, state: { kind: "idle" } },
     [{ kind: "tidy" }, { kind: "report" }],
   ];
+}
+
+/** Remembers a release as bad: it is never tried again by itself. */
+export function withBad(situation: Situation, { digest }: Deployment, reason: string, policy: Policy): Situation {
+  const others = situation.memory.bad.filter((one) => one.digest !== digest);
+  const bad = [...others, { digest, reason: reasonOf(reason), atMs: policy.nowMs }].slice(-BAD_RELEASES_MAX);
+  return withMemory(situation, { bad });
 }
 
 export function withLast(
