@@ -1,5 +1,5 @@
 /** A consistent copy of the database, also while a server writes. */
-import { backup } from "node:sqlite";
+import { backup, DatabaseSync } from "node:sqlite";
 import { messageOf } from "@nix-ota/common";
 import { databasePathIn } from "./data_dir.ts";
 import { openReadOnly } from "./store/database.ts";
@@ -40,6 +40,10 @@ async function copyDatabase(source: string, target: string): Promise<void> {
   } finally {
     db.close();
   }
+  // A file for itself: in WAL mode even a reader would put two more beside it.
+  const whole = new DatabaseSync(target);
+  whole.exec("PRAGMA journal_mode = DELETE");
+  whole.close();
   const copy = Deno.openSync(target, { write: true });
   copy.syncSync();
   copy.close();

@@ -130,5 +130,7 @@ function hintFor(arg: string): string {
   const shared = (flag: string): number => [...flag].findIndex((letter, at) => arg[at] !== letter);
   const scored = all.map((flag) => ({ flag, length: shared(flag) < 0 ? flag.length : shared(flag) }));
   const [best] = scored.toSorted((a, b) => b.length - a.length);
-  return best !== undefined && best.length >= 5 ? ` as it is not known (did you mean ${best}?)` : " as it is not known";
+  return best !== undefined && best.length >= 5
+    ? ` as it is not known (did you mean ${best.flag}?)`
+    : " as it is not known";
 }
