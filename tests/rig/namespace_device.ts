@@ -22,8 +22,8 @@ export type NamespaceDeviceOptions = {
   tools: NixTools;
   /** Such as "fridge-007"; "device" unless told. */
   name?: string;
-  /** Puts /nix on a file system of this many bytes, for a full disk. */
-  storeBytes?: number;
+  /** Where /nix is: in memory unless told; a number is how many bytes fit, for a full disk; "disk" is the host's. */
+  store?: "memory" | "disk" | number;
   /** Host directory in which the device's disks are made; the one for temporary files unless told. */
   parentDir?: string;
 };
@@ -43,8 +43,8 @@ nix-store --init`;
  * @throws {Error} When this user may not make namespaces.
  */
 export async function createNamespaceDevice(options: NamespaceDeviceOptions): Promise<NamespaceDevice> {
-  const { tools, storeBytes, parentDir } = options;
-  const machine = await NamespaceMachine.create({ tools, role: "device", storeBytes, parentDir });
+  const { tools, store, parentDir } = options;
+  const machine = await NamespaceMachine.create({ tools, role: "device", store, parentDir });
   try {
     await machine.boot();
     await machine.output(["sh", "-ec", SYSTEM_ROOTS]);

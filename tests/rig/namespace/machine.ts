@@ -17,14 +17,20 @@ import { spawnRecorded } from "./recorded.ts";
 export type MachineOptions = {
   tools: NixTools;
   role: NixRole;
-  /** Puts /nix on a file system of this size in bytes; on the host's disk unless told. */
-  storeBytes?: number | undefined;
+  /**
+   * Where /nix is. In memory unless told, where Nix' many fsyncs cost nothing: a number is how many bytes fit, for a full
+   * disk. "disk" is the host's.
+   */
+  store?: "memory" | "disk" | number | undefined;
   /** Host directory in which the machine's disks are made; the one for temporary files unless told. */
   parentDir?: string | undefined;
 };
 
 /** What commands find in a machine: wrappers for Nix first, then the host's programs. */
 export const MACHINE_PATH = "/rig/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** What a store in memory may take at most: the kernel's own default for a tmpfs. */
+const MEMORY_SHARE = "50%";
 
 const EXEC_TIMEOUT_MS = 120_000;
 
@@ -55,7 +61,8 @@ export class NamespaceMachine {
       const layout = toolsLayout(options.tools);
       await writeNixSetup(`${dir}/rig`, layout.binDir, options.role);
       await Deno.copyFile(scriptFile("boot.sh"), `${dir}/rig/boot.sh`);
-      const size = options.storeBytes === undefined ? "unlimited" : String(options.storeBytes);
+      const { store = "memory" } = options;
+      const size = store === "memory" ? MEMORY_SHARE : String(store);
       const unshare = [
         "unshare",
         ...(isRoot() ? [] : ["--user", "--map-root-user"]),

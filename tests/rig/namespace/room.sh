@@ -1,4 +1,5 @@
 # room.sh DIR STORE_SIZE TOOLS: builds a device's file tree in this mount namespace and stays inside it until standard input ends.
+# STORE_SIZE is what /nix has in memory, in bytes or per cent, or "disk".
 #
 # The tree is a tmpfs that shows every top-level entry of the host, with the device's own nix, boot, etc, var/log and rig
 # in their places, so that nothing is created on the host. Disks outlive boots here; boot.sh is one boot.
@@ -38,7 +39,7 @@ show() {
   mkdir -p "$root$2"
   mount --bind "$1" "$root$2"
 }
-[ "$store_size" = unlimited ] || mount -t tmpfs -o "size=$store_size,mode=755" store "$dir/nix"
+[ "$store_size" = disk ] || mount -t tmpfs -o "size=$store_size,mode=755" store "$dir/nix"
 show "$dir/nix" /nix
 show "$dir/boot" /boot
 show "$dir/log" /var/log
