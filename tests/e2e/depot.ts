@@ -68,3 +68,20 @@ async function closureOf(ci: CiMachine, { storePath }: BuiltSystem): Promise<rea
   const json = await ci.output(["nix", "path-info", "--json", "--recursive", storePath]);
   return parsePathInfo(json).map(({ storePath, narHash, narSize }) => ({ storePath, narHash, narSize }));
 }
+
+/** Opens a depot before the first test of the calling file and closes it after the last. The answer gives it to a test. */
+export function depotOfFile<Name extends string>(
+  ...[specs, options]: Parameters<typeof openDepot<Name>>
+): () => Depot<Name> {
+  let depot: Depot<Name> | undefined;
+  Deno.test.beforeAll(async () => {
+    depot = await openDepot(specs, options);
+  });
+  Deno.test.afterAll(async () => {
+    await depot?.[Symbol.asyncDispose]();
+  });
+  return () => {
+    if (depot === undefined) throw new Error("Cannot give out the depot before the first test");
+    return depot;
+  };
+}

@@ -25,6 +25,8 @@ export type SceneOptions<Name extends string> = {
   serverFlags?: readonly string[];
   /** Further keys of the agent's configuration. */
   agent?: Readonly<Record<string, unknown>>;
+  /** Options of Nix that the device's own are overruled by, whatever the agent asks for, such as shorter time limits. */
+  nixOptions?: readonly string[];
 };
 
 /** What the device does at this moment, seen from outside the agent. */
@@ -44,6 +46,8 @@ export const ROOTS_DIR = "/nix/var/nix/gcroots/nix-ota";
 const WAIT_MS = 40_000;
 const POLL_MS = 50;
 const CONFIG_FILE = "/etc/nix-ota/agent.json";
+/** Where the agent finds Nix. */
+const NIX_DIR = "/rig/agent-bin";
 /** Of this boot, as namespaces share the kernel's own. */
 const BOOT_ID_FILE = "/run/boot-id";
 
@@ -69,7 +73,10 @@ export class Scene<Name extends string> implements AsyncDisposable {
   }
 
   /** Makes everything and starts the server; the agent is configured and not started. */
-  static async open<Name extends string>(depot: Depot<Name>, options: SceneOptions<Name>): Promise<Scene<Name>> {
+  static async open<Name extends string>(
+    depot: Depot<Name>,
+    options: SceneOptions<NoInfer<Name>>,
+  ): Promise<Scene<Name>> {
     await using parts = new AsyncDisposableStack();
     const folder = await Deno.makeTempDir({ dir: depot.folder });
     const flags = ["--public-key", depot.publicKey, "--enrolment", "open", ...options.serverFlags ?? []];
@@ -89,7 +96,8 @@ export class Scene<Name extends string> implements AsyncDisposable {
     ]);
     await device.writeText(BOOT_ID_FILE, `${crypto.randomUUID()}\n`);
     const scene = new Scene(parts.move(), { depot, device, control, cache });
-    await scene.configure(options.agent ?? {});
+    await overruleNix(device, options.nixOptions ?? []);
+    await scene.configure({ nixBinDir: NIX_DIR, ...options.agent });
     return scene;
   }
 
@@ -261,4 +269,12 @@ export class Scene<Name extends string> implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.disposeAsync();
   }
+}
+
+/** Puts a Nix in the device that adds options to whatever it is asked to do. */
+async function overruleNix(device: NamespaceDevice, options: readonly string[]): Promise<void> {
+  const script = `mkdir -p ${NIX_DIR} && cd ${NIX_DIR} && for name in nix nix-env nix-store; do
+printf '#!/bin/sh\nexec /rig/bin/%s "$@" ${options.join(" ")}\n' $name > $name && chmod +x $name
+done`;
+  await device.output(["sh", "-ec", script]);
 }
