@@ -27,6 +27,7 @@ const SHOWN_MAX = 60;
 
 /** A short picture of a value for an error message: on one line, without anything that a terminal would act on. */
 export function show(value: unknown): string {
+  if (value === undefined) return "nothing";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "an object";
   const text = typeof value === "string" ? quoteText(value) : String(value);
