@@ -7,7 +7,8 @@ import { cleanText } from "@nix-ota/common";
 import { COMMANDS } from "./commands/mod.ts";
 import type { CommandSpec, Context, OptionSpec, Raw } from "./context.ts";
 import { asCliError, CliError, EXIT, EXIT_MEANINGS, usageError } from "./errors.ts";
-import { createUi, type Streams, type Ui } from "./ui/ui.ts";
+import { createStyle } from "./ui/style.ts";
+import { createUi, type Streams, type Ui, wrap } from "./ui/ui.ts";
 import { VERSION } from "./version.ts";
 
 /** The world of the command line; one for a process, another for a test. */
@@ -39,8 +40,9 @@ export async function runCli(argv: readonly string[], world: World): Promise<num
   }
 }
 
-function tell(ui: Ui, { err }: Streams, { message, details, code, exit }: CliError): void {
-  err(`nix-ota: ${cleanText(message)}\n`);
+function tell(ui: Ui, { err, errTerminal }: Streams, { message, details, code, exit }: CliError): void {
+  const { red, bold } = createStyle(errTerminal.colours);
+  err(`${red(bold("nix-ota:"))} ${cleanText(message)}\n`);
   for (const line of details) err(`  ${cleanText(line)}\n`);
   ui.data({ error: { code, exit, message, details } });
 }
@@ -62,12 +64,26 @@ export function createProgram(streams: Streams, run: (spec: CommandSpec, raw: Ra
   return program;
 }
 
-function base(command: Command, { out, err }: Streams): Command {
+function base(command: Command, streams: Streams): Command {
+  const { out, err } = streams;
   return command
     .exitOverride()
-    .configureOutput({ writeOut: out, writeErr: err, outputError: () => undefined })
+    .configureOutput({
+      writeOut: out,
+      writeErr: err,
+      outputError: () => undefined,
+      getOutHelpWidth: () => helpWidth(streams),
+      getErrHelpWidth: () => helpWidth(streams),
+    })
     .helpOption("-h, --help", "show this help")
     .configureHelp({ showGlobalOptions: false, sortOptions: false });
+}
+
+/** Lines longer than this are hard to read, however wide the terminal is. */
+const HELP_COLUMNS_MAX = 100;
+
+function helpWidth({ outTerminal }: Streams): number {
+  return Math.min(HELP_COLUMNS_MAX, outTerminal.width);
 }
 
 function addCommand(
@@ -82,7 +98,7 @@ function addCommand(
   const command = base(parent.command(name), streams).summary(spec.summary).description(sentence(spec.summary));
   for (const argument of spec.args ?? []) command.argument(argument.name, argument.about);
   for (const option of [...spec.options, JSON_OPTION]) command.addOption(toOption(option));
-  command.addHelpText("after", helpAfter(spec));
+  command.addHelpText("after", helpAfter(spec, helpWidth(streams)));
   return command.action(() => run(spec, toRaw(command)));
 }
 
@@ -91,8 +107,9 @@ function sentence(text: string): string {
 }
 
 /** An option that may be given once, or be repeated; a value is never another option that follows by mistake. */
-function toOption({ flags, about, repeat }: OptionSpec): Option {
+function toOption({ flags, about, repeat, group }: OptionSpec): Option {
   const option = new Option(flags, about);
+  if (group !== undefined) option.helpGroup(`${group}:`);
   const [flag = ""] = flags.split(" ");
   if (!flags.includes("<")) return option;
   return option.argParser((value: string, previous: unknown) => {
@@ -119,9 +136,11 @@ function toRaw(command: Command): Raw {
   };
 }
 
-function helpAfter({ examples, notes = [] }: CommandSpec): string {
-  const shown = examples.map(({ about, command }) => `  ${about}:\n    ${command.replaceAll("\n", "\n  ")}`);
-  return `\n${[...notes, `Examples:\n${shown.join("\n")}`].join("\n\n")}`;
+function helpAfter({ examples, notes = [] }: CommandSpec, width: number): string {
+  const shown = examples.map(({ about, command }) =>
+    `  ${about}${about.endsWith("?") ? "" : ":"}\n    ${command.replaceAll("\n", "\n  ")}`
+  );
+  return `\n${[...notes.map((note) => wrap(note, width).join("\n")), `Examples:\n${shown.join("\n")}`].join("\n\n")}`;
 }
 
 function generalHelp(): string {
@@ -142,10 +161,33 @@ function generalHelp(): string {
 export function fromCommander(error: CommanderError, argv: readonly string[]): CliError {
   const text = error.message.replace(/^error: /, "");
   const [problem = "", hint = ""] = text.split("\n");
-  const suggestion = /^\(Did you mean (.+)\?\)$/.exec(hint)?.[1];
+  const suggestion = /^\(Did you mean (.+)\?\)$/.exec(hint)?.[1] ?? similarSubcommand(argv);
   const help = `see nix-ota ${helpPath(argv)}--help`;
   const advice = suggestion === undefined ? help : `did you mean ${suggestion}?`;
   return usageError(`${cleanText(rephrase(problem))} (${advice})`, error);
+}
+
+/** The subcommand that a word looks like; commander itself takes it for an argument of the command above. */
+function similarSubcommand([group = "", word = ""]: readonly string[]): string | undefined {
+  const names = COMMANDS.map(({ name }) => name.split(" ")).filter(([one]) => one === group).flatMap(([, two]) =>
+    two ?? []
+  );
+  return names.find((name) => name !== word && distanceOf(name, word) <= 2);
+}
+
+/** Letters to add, drop or change to get from one word to another (Levenshtein); long words are never similar. */
+function distanceOf(a: string, b: string): number {
+  if (a.length > 20 || b.length > 20) return 20;
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (const [j, other] of [...b].entries()) {
+      const [left = 0, up = 0, diagonal = 0] = [next[j], row[j + 1], row[j]];
+      next.push(Math.min(left + 1, up + 1, diagonal + (letter === other ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
 }
 
 function rephrase(problem: string): string {

@@ -34,8 +34,9 @@ function unusable(path: string, problem: string): CliError {
 export async function resolveStorePath(path: string): Promise<string> {
   let at = path.replace(/(?<=.)\/+$/, "");
   for (let links = 0; !at.startsWith("/nix/store/"); links++) {
+    if (links >= LINKS_MAX) throw unusable(path, `it leads through more than ${LINKS_MAX} links`);
     try {
-      const target = links < LINKS_MAX ? await Deno.readLink(at) : "";
+      const target = await Deno.readLink(at);
       at = target.startsWith("/") ? target : `${directoryOf(at)}/${target}`;
     } catch (error) {
       const isFile = await Deno.stat(at).then(() => true, () => false);

@@ -4,7 +4,7 @@
  */
 import { decodeUtf8 } from "@nix-ota/common";
 import type { Api } from "./api.ts";
-import { type Context, missingOption, type OptionSpec, quoted, type Raw } from "./context.ts";
+import { type Context, grouped, missingOption, type OptionSpec, quoted, type Raw } from "./context.ts";
 import { usageError } from "./errors.ts";
 import { readInput } from "./files.ts";
 
@@ -14,12 +14,12 @@ const SERVER_URL_MAX = 512;
 const TOKEN_MAX_BYTES = 1024;
 
 /** The options, for the help. */
-export const CONNECTION_OPTIONS: readonly OptionSpec[] = [
+export const CONNECTION_OPTIONS: readonly OptionSpec[] = grouped("Server", [
   { flags: "--server <url>", about: "address of the control server [env NIX_OTA_SERVER]" },
   { flags: "--token <token>", about: "access token; - reads it from stdin, which keeps it out of process lists" },
   { flags: "--token-file <file>", about: "file with the access token [env NIX_OTA_TOKEN_FILE]" },
   { flags: "--allow-http", about: "send the token over plain http to another machine" },
-];
+]);
 
 /**
  * Reads the address of a server: http or https, nothing but host, port and path.

@@ -39,6 +39,13 @@ export interface OptionSpec {
   readonly about: string;
   /** May be given more than once. */
   readonly repeat?: boolean;
+  /** Heading in the help; "Options" unless told. */
+  readonly group?: string;
+}
+
+/** Puts options under one heading of the help. */
+export function grouped(group: string, options: readonly OptionSpec[]): readonly OptionSpec[] {
+  return options.map((option) => ({ ...option, group }));
 }
 
 /** A command: what the help says of it, and what it does. */

@@ -19,11 +19,13 @@ import { readClosure } from "../closure.ts";
 import { openApi } from "../connection.ts";
 import { checkInterrupted, type CommandSpec, type Context, quoted, type Raw } from "../context.ts";
 import { CliError, EXIT, usageError } from "../errors.ts";
-import { fileReason, replaceFile } from "../files.ts";
+import { directoryOf, fileReason, replaceFile } from "../files.ts";
+import { followRollout, type Rollout, rolloutData, showRollout } from "../follow.ts";
 import { distinctPaths, runPreflight } from "../preflight.ts";
 import { readPublicKeys } from "../public_keys.ts";
 import { type Publication, publish as send, readVerifiedCurrent, sendListings, signNext } from "../publishing.ts";
 import type { PlannedTarget, SignedRelease } from "../release_plan.ts";
+import { ROLLOUT_EXIT } from "../rollout.ts";
 import { readSigner } from "../signer/key_file.ts";
 import { passphraseFor } from "../signer/passphrase_source.ts";
 import { parsePublishOptions, PUBLISH_OPTIONS, type PublishOptions } from "./publish_options.ts";
@@ -78,9 +80,26 @@ async function run(raw: Raw, context: Context): Promise<number> {
   writeOut(options.out, signed);
   if (options.dryRun) context.ui.step("info", "dry run", "nothing was sent");
   else await finish(publication, context, signed);
-  context.ui.data(await report({ options, api, signed, signers, targets, changes, preflight }));
+  const rollout = await follow(api, context, { options, signed });
+  const facts = await report({ options, api, signed, signers, targets, changes, preflight });
+  context.ui.data({ ...facts, rollout: rollout === null ? null : rolloutData(rollout) });
   showResult(context, signed, options);
-  return EXIT.ok;
+  return rollout === null ? EXIT.ok : ROLLOUT_EXIT[rollout.end];
+}
+
+/** Follows the devices with `--wait`; null without. */
+async function follow(
+  api: Api,
+  context: Context,
+  { options, signed }: { options: PublishOptions; signed: SignedRelease },
+): Promise<Rollout | null> {
+  if (options.wait === null) return null;
+  const { timeoutSeconds, offlineSeconds, failOn } = options.wait;
+  const { channel, revision } = signed.release;
+  const what = { channel, revision, timeoutSeconds, rule: { offlineSeconds, failOn } };
+  const rollout = await followRollout(api, context, what);
+  showRollout(context, rollout, what);
+  return rollout;
 }
 
 /** What comes after the server took the release; a lost listing is worth a warning, not a failure. */
@@ -164,8 +183,15 @@ async function showSigned(
   ui.detail(digest);
 }
 
+/** Whether the file can be written, before anything is published. */
 function checkOutFile(out: string | null): void {
-  if (out === "" || out?.endsWith("/") === true) throw usageError(`--out must name a file, found ${quoted(out)}`);
+  if (out === null) return;
+  if (out === "" || out.endsWith("/")) throw usageError(`--out must name a file, found ${quoted(out)}`);
+  try {
+    Deno.removeSync(Deno.makeTempFileSync({ dir: directoryOf(out), prefix: ".nix-ota-" }));
+  } catch (error) {
+    throw usageError(`--out cannot be written in ${quoted(directoryOf(out))}: ${fileReason(error)}`, error);
+  }
 }
 
 function writeOut(out: string | null, { envelope }: SignedRelease): void {
@@ -191,7 +217,7 @@ async function report({ options, api, signed, signers, targets, changes, preflig
   targets: readonly PlannedTarget[];
   changes: readonly TargetChanges[];
   preflight: Preflight;
-}): Promise<unknown> {
+}): Promise<object> {
   const { release, digest } = signed;
   return {
     published: !options.dryRun,

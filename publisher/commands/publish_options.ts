@@ -15,44 +15,48 @@ import {
   SystemName,
   VALIDITY_MAX_MS,
 } from "@nix-ota/common";
-import { missingOption, type OptionSpec, parseOption, quoted, type Raw, wholeNumber } from "../context.ts";
+import { grouped, missingOption, type OptionSpec, parseOption, quoted, type Raw, wholeNumber } from "../context.ts";
 import { usageError } from "../errors.ts";
 import { CONNECTION_OPTIONS } from "../connection.ts";
 
 /** The options, for the help. */
 export const PUBLISH_OPTIONS: readonly OptionSpec[] = [
+  ...grouped("What", [
+    { flags: "--channel <name>", about: "the channel to publish on" },
+    { flags: "--store-path <path>", about: "the system, or a link to it such as ./result" },
+    { flags: "--variant <name=path>", about: "a system for one kind of device (repeatable)", repeat: true },
+    { flags: "--system <system>", about: "such as x86_64-linux (default: what the closure says)" },
+    { flags: "--fleet <name>", about: "the fleet (default: default)" },
+    { flags: "--notes <text>", about: "what changed, for people" },
+  ]),
+  ...grouped("Where devices fetch it", [
+    { flags: "--substituter <url>", about: "binary cache (repeatable)", repeat: true },
+    { flags: "--substituter-key <key>", about: "name:base64 of a key that signs its paths (repeatable)", repeat: true },
+  ]),
+  ...grouped("Who signs it", [
+    { flags: "--key <file>", about: "release key (repeatable, for thresholds)", repeat: true },
+    { flags: "--passphrase-file <file>", about: "passphrase of encrypted keys (default: asked on the terminal)" },
+    {
+      flags: "--trust <key>",
+      about: "another public key that may have signed the current release (repeatable)",
+      repeat: true,
+    },
+  ]),
   ...CONNECTION_OPTIONS,
-  { flags: "--key <file>", about: "release key to sign with (repeatable, for thresholds)", repeat: true },
-  { flags: "--passphrase-file <file>", about: "passphrase of encrypted keys (default: asked for on the terminal)" },
-  {
-    flags: "--trust <key>",
-    about: "further public key whose release may be the current one (repeatable)",
-    repeat: true,
-  },
-  { flags: "--channel <name>", about: "the channel to publish on" },
-  { flags: "--store-path <path>", about: "the system, or a link to it such as ./result; the variant default" },
-  { flags: "--variant <name=path>", about: "a system for one kind of device (repeatable)", repeat: true },
-  { flags: "--system <system>", about: "such as x86_64-linux (default: what the closure says)" },
-  { flags: "--substituter <url>", about: "binary cache that devices fetch from (repeatable)", repeat: true },
-  { flags: "--substituter-key <key>", about: "name:base64 of a key that signs the paths (repeatable)", repeat: true },
-  { flags: "--fleet <name>", about: "the fleet (default: default)" },
-  { flags: "--mode <mode>", about: `how devices take it on: ${APPLY_MODES.join(", ")} (default: auto)` },
-  { flags: "--health-seconds <n>", about: "how long devices watch its health, 30 to 3600 (default: 120)" },
-  { flags: "--expires <duration>", about: "how long it may be installed, such as 90d (default: 90d, at most 400d)" },
-  { flags: "--notes <text>", about: "what changed, for people" },
-  { flags: "--revision <n>", about: "number of the release (default: the current one and 1)" },
+  ...grouped("How devices take it on", [
+    { flags: "--mode <mode>", about: `${APPLY_MODES.join(", ")} (default: auto)` },
+    { flags: "--health-seconds <n>", about: "how long they watch its health, 30 to 3600 (default: 120)" },
+    { flags: "--expires <duration>", about: "how long it may be installed, at most 400d (default: 90d)" },
+    { flags: "--revision <n>", about: "its number (default: one more than the current one)" },
+  ]),
+  ...grouped("Following it", [
+    { flags: "--wait", about: "follow the devices and exit by their result" },
+    { flags: "--wait-timeout <duration>", about: "how long to follow (default: 15m)" },
+    { flags: "--offline-after <duration>", about: "devices silent for so long are not waited for (default: 2m)" },
+    { flags: "--fail-on <any|all>", about: "fail at the first failed device, or only where all failed (default: any)" },
+  ]),
   { flags: "--dry-run", about: "do everything but send it" },
   { flags: "--out <file>", about: "also write the signed release to a file" },
-  { flags: "--wait", about: "follow the devices and exit by the result" },
-  { flags: "--wait-timeout <duration>", about: "how long to follow (default: 15m)" },
-  {
-    flags: "--offline-after <duration>",
-    about: "devices silent for so long after the publish are not waited for (default: 2m)",
-  },
-  {
-    flags: "--fail-on <any|all>",
-    about: "with --wait: fail at the first failed device, or only where all failed (default: any)",
-  },
 ];
 
 /** How `--wait` ends badly. */

@@ -21,6 +21,9 @@ export interface CliOptions {
   readonly interrupt?: { readonly after: string };
 }
 
+/** A run that takes longer hangs. */
+const TIMEOUT_MS = 60_000;
+
 const PERMISSIONS = ["run", "-q", "--no-prompt", "-P=publisher", "--config", `${ROOT}deno.json`];
 
 /** Starts the process with a clean environment. */
@@ -37,6 +40,7 @@ export async function runNixOta(args: readonly string[], options: CliOptions = {
       ...options.env,
     },
     stdin: "piped",
+    signal: AbortSignal.timeout(TIMEOUT_MS),
     stdout: "piped",
     stderr: "piped",
   }).spawn();
