@@ -11,7 +11,7 @@
 import { ControlServer, freePort } from "../tests/rig/control_server.ts";
 import { machineEnv } from "../tests/rig/programs.ts";
 import { formatTable, openReport, type Report } from "./report.ts";
-import { playStory } from "./story.ts";
+import { lastWords, playStory } from "./story.ts";
 import { openWorld } from "./world.ts";
 
 /** What the command line asks for. */
@@ -52,6 +52,7 @@ async function play(options: Options, report: Report): Promise<void> {
   report.facts.totalSeconds = Math.round((performance.now() - startedMs) / 100) / 10;
   report.facts.nixVersion = world.nixVersion;
   write(`\n${formatTable(report.rows)}\n${report.facts.totalSeconds} s with Nix ${world.nixVersion}\n`);
+  if (report.rows.some((row) => !row.ok)) write(`\nWhat the programs said last:\n${lastWords({ control })}\n`);
   if (options.json !== null) {
     await Deno.writeTextFile(options.json, `${JSON.stringify({ steps: report.rows, facts: report.facts }, null, 2)}\n`);
   }

@@ -24,14 +24,26 @@ export interface Scene {
   readonly env: Record<string, string>;
 }
 
-/** Plays the whole story. */
+/** The agent's log on the device, as far as it was written. */
+let agentLog = (): string => "";
+
+/** How much of a log is shown when a step went wrong, in lines. */
+const LOG_LINES = 8;
+
+/** What the programs last said: shown when a step went wrong. */
+export function lastWords({ control }: Pick<Scene, "control">): string {
+  const tail = (name: string, log: string): string[] =>
+    log.trim().split("\n").slice(-LOG_LINES).map((line) => `  ${name}: ${line}`);
+  return [...tail("agent", agentLog()), ...tail("server", control.log())].join("\n");
+}
+
+/** Plays the whole story; ends early when a step went wrong, for each builds on those before it. */
 export async function playStory(scene: Scene): Promise<void> {
-  await meetTheDevice(scene);
-  await updateTwice(scene);
-  await survivePoorRelease(scene);
-  await refuseReplay(scene);
-  await refuseTampering(scene);
-  await refuseForgery(scene);
+  const parts = [meetTheDevice, updateTwice, survivePoorRelease, refuseReplay, refuseTampering, refuseForgery];
+  for (const part of parts) {
+    await part(scene);
+    if (scene.report.rows.some((row) => !row.ok)) return;
+  }
 }
 
 async function meetTheDevice(scene: Scene): Promise<void> {
@@ -217,7 +229,9 @@ async function startAgent({ world, control, env }: Scene): Promise<void> {
     allowHttp: true, // Loopback only; devices in the field use https.
   };
   await world.device.writeText("/etc/nix-ota/agent.json", JSON.stringify(config, null, 2));
-  await world.device.spawn(commandLine("nix-ota-agent", ["run", "--config", "/etc/nix-ota/agent.json"]), { env });
+  const command = commandLine("nix-ota-agent", ["run", "--config", "/etc/nix-ota/agent.json"]);
+  const agent = await world.device.spawn(command, { env });
+  agentLog = () => agent.stdout() + agent.stderr();
 }
 
 async function runningVersion({ device }: World): Promise<string> {
