@@ -8,7 +8,7 @@ import { type Running, startProgram } from "./programs.ts";
 import { pause } from "./wait.ts";
 
 /** The server's database in its data folder. */
-export const DATABASE_NAME = "nix-ota.db";
+export const DATABASE_NAME = "nix-ota.sqlite";
 /** How long the server gets to answer after its start. */
 const START_LIMIT_MS = 30_000;
 const POLL_MS = 50;
