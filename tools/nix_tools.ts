@@ -88,11 +88,11 @@ export async function ensureNix(options: EnsureNixOptions = {}): Promise<NixTool
   const path = options.path ?? Deno.env.get("PATH") ?? "";
   const found = await findNix(path);
   const busybox = await findStaticBusybox(path);
-  if (found?.isNewEnough === true && busybox !== undefined) {
+  if (found !== undefined && found.obstacle === undefined && busybox !== undefined) {
     return { binDir: found.binDir, version: found.version, busybox, origin: "path" };
   }
   const debian = await usable(dir) ?? await setUp(dir, suite, () => options.log?.(announcement(found, suite, dir)));
-  if (found?.isNewEnough !== true) return debian;
+  if (found === undefined || found.obstacle !== undefined) return debian;
   return { ...debian, binDir: found.binDir, version: found.version, origin: "path" };
 }
 
@@ -105,21 +105,29 @@ export function parseNixVersion(text: string): string | undefined {
   return /(\d+\.\d+(?:\.\d+)?)\S*\s*$/.exec(text.split("\n")[0] ?? "")?.[1];
 }
 
-/** Whether the agent supports this version. */
-export function isNewEnough(version: string): boolean {
+/**
+ * Why a Nix on PATH does not do, as the rest of a sentence; undefined when it does.
+ *
+ * @param file The program itself, with all links followed.
+ */
+export function obstacleTo(version: string, file: string): string | undefined {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const [majorMin, minorMin] = MINIMUM_VERSION;
-  return major > majorMin || (major === majorMin && minor >= minorMin);
+  const isNewEnough = major > majorMin || (major === majorMin && minor >= minorMin);
+  if (!isNewEnough) return `is too old (${MINIMUM_TEXT} or newer is needed)`;
+  if (file.startsWith("/nix/")) return "is itself in /nix, which every device of the tests has for itself";
+  return undefined;
 }
 
-type FoundNix = { binDir: string; version: string; isNewEnough: boolean };
+type FoundNix = { binDir: string; version: string; obstacle: string | undefined };
 
 async function findNix(path: string): Promise<FoundNix | undefined> {
   const nix = await findProgram("nix", path);
   if (nix === undefined) return undefined;
   const version = await versionOf(nix);
   if (version === undefined) return undefined;
-  return { binDir: nix.slice(0, -"/nix".length), version, isNewEnough: isNewEnough(version) };
+  const obstacle = obstacleTo(version, await Deno.realPath(nix));
+  return { binDir: nix.slice(0, -"/nix".length), version, obstacle };
 }
 
 async function versionOf(nix: string): Promise<string | undefined> {
@@ -179,9 +187,9 @@ function defaultCacheDir(): string {
 function announcement(found: FoundNix | undefined, suite: string, dir: string): string {
   const why = found === undefined
     ? "There is no Nix on PATH"
-    : found.isNewEnough
+    : found.obstacle === undefined
     ? "There is no static busybox on PATH"
-    : `Nix ${found.version} on PATH is too old (${MINIMUM_TEXT} or newer is needed)`;
+    : `Nix ${found.version} on PATH ${found.obstacle}`;
   return `${why}: putting Debian's current one (${suite}) into ${dir}, about ${DOWNLOAD_MB} MB from this machine's ` +
     "Debian mirror, once; nothing is installed";
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { aptReason, packageNames } from "./debian_packages.ts";
-import { ensureNix, isNewEnough, isStaticElf, parseNixVersion } from "./nix_tools.ts";
+import { ensureNix, isStaticElf, obstacleTo, parseNixVersion } from "./nix_tools.ts";
 
 Deno.test("parseNixVersion() finds the version of Nix and its relatives", async (t) => {
   const cases: [text: string, expected: string | undefined][] = [
@@ -16,9 +16,14 @@ Deno.test("parseNixVersion() finds the version of Nix and its relatives", async 
   }
 });
 
-Deno.test("isNewEnough() draws the line at 2.18", () => {
+Deno.test("obstacleTo() draws the line at 2.18 and at /nix", () => {
   const versions = ["1.99", "2.8.0", "2.17.9", "2.18", "2.31.2", "3.0"];
-  assert.deepEqual(versions.filter(isNewEnough), ["2.18", "2.31.2", "3.0"]);
+  assert.deepEqual(versions.filter((version) => obstacleTo(version, "/usr/bin/nix") === undefined), [
+    "2.18",
+    "2.31.2",
+    "3.0",
+  ]);
+  assert.match(obstacleTo("2.31.2", "/nix/store/x-nix/bin/nix") ?? "", /itself in \/nix/);
 });
 
 Deno.test("ensureNix() takes what is on PATH and downloads nothing when it is new enough", async () => {

@@ -1,7 +1,5 @@
 /** How Nix is set up in a rig's machines: wrappers in a directory for PATH, because a cleared environment keeps only that. */
 
-import type { NixTools } from "../../tools/nix_tools.ts";
-
 /** Programs that get a wrapper. */
 const PROGRAMS = ["nix", "nix-build", "nix-collect-garbage", "nix-env", "nix-hash", "nix-instantiate", "nix-store"];
 
@@ -35,7 +33,7 @@ export function nixConf(role: NixRole): string {
  * Writes `bin/` with a wrapper for each of Nix' programs, `etc/nix.conf` and an empty home directory below `dir`.
  *
  * @param dir Host path of the directory that the machine sees as `/rig`.
- * @param binDir Where Nix is inside the machine.
+ * @param binDir Where Nix is, on the host and in the machine.
  */
 export async function writeNixSetup(dir: string, binDir: string, role: NixRole): Promise<void> {
   await Promise.all(["bin", "etc", "home"].map((name) => Deno.mkdir(`${dir}/${name}`, { recursive: true })));
@@ -45,12 +43,4 @@ export async function writeNixSetup(dir: string, binDir: string, role: NixRole):
     await Deno.writeTextFile(`${dir}/bin/${program}`, script, { mode: 0o755 });
     await Deno.chmod(`${dir}/bin/${program}`, 0o755);
   }
-}
-
-/** What a machine must show of the host for these tools: a directory to bind, and where Nix is below it. */
-export function toolsLayout(tools: NixTools): { hostDir: string; binDir: string } {
-  if (tools.origin === "debian") {
-    return { hostDir: tools.binDir.slice(0, tools.binDir.lastIndexOf("/")), binDir: "/rig/nix/bin" };
-  }
-  return { hostDir: tools.binDir, binDir: "/rig/nix" };
 }

@@ -8,7 +8,7 @@
 import { type CommandResult, lastWords, runCommand } from "../../../tools/run_command.ts";
 import type { NixTools } from "../../../tools/nix_tools.ts";
 import type { DeviceProcess, ExecOptions } from "../device.ts";
-import { type NixRole, toolsLayout, writeNixSetup } from "../nix_setup.ts";
+import { type NixRole, writeNixSetup } from "../nix_setup.ts";
 import { atMost } from "../wait.ts";
 import { type Held, startHeld } from "./held.ts";
 import { spawnRecorded } from "./recorded.ts";
@@ -58,8 +58,7 @@ export class NamespaceMachine {
     const dir = await Deno.realPath(await Deno.makeTempDir(place));
     try {
       await Promise.all(DIRS.map((name) => Deno.mkdir(`${dir}/${name}`, { recursive: true })));
-      const layout = toolsLayout(options.tools);
-      await writeNixSetup(`${dir}/rig`, layout.binDir, options.role);
+      await writeNixSetup(`${dir}/rig`, options.tools.binDir, options.role);
       await Deno.copyFile(scriptFile("boot.sh"), `${dir}/rig/boot.sh`);
       const { store = "memory" } = options;
       const size = store === "memory" ? MEMORY_SHARE : String(store);
@@ -71,7 +70,7 @@ export class NamespaceMachine {
         "unchanged",
         "--",
       ];
-      const room = await startHeld([...unshare, "sh", scriptFile("room.sh"), dir, size, layout.hostDir]);
+      const room = await startHeld([...unshare, "sh", scriptFile("room.sh"), dir, size]);
       return new NamespaceMachine(dir, room);
     } catch (cause) {
       await removeAll(dir);

@@ -1,10 +1,10 @@
-# room.sh DIR STORE_SIZE TOOLS: builds a device's file tree in this mount namespace and stays inside it until standard input ends.
+# room.sh DIR STORE_SIZE: builds a device's file tree in this mount namespace and stays inside it until standard input ends.
 # STORE_SIZE is what /nix has in memory, in bytes or per cent, or "disk".
 #
 # The tree is a tmpfs that shows every top-level entry of the host, with the device's own nix, boot, etc, var/log and rig
 # in their places, so that nothing is created on the host. Disks outlive boots here; boot.sh is one boot.
 set -eu
-dir=$1 store_size=$2 tools=$3
+dir=$1 store_size=$2
 root=$dir/root
 
 # Nothing that is mounted here may reach the host. In a chroot "/" is no mount, so each one that can be seen is cut off.
@@ -45,7 +45,6 @@ show "$dir/boot" /boot
 show "$dir/log" /var/log
 show "$dir/etc-nix-ota" /etc/nix-ota
 show "$dir/rig" /rig
-show "$tools" /rig/nix
 mkdir "$root/run"
 
 exec chroot "$root" /bin/sh -c 'echo ready; exec cat > /dev/null'
