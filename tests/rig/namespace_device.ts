@@ -22,8 +22,10 @@ export type NamespaceDeviceOptions = {
   tools: NixTools;
   /** Such as "fridge-007"; "device" unless told. */
   name?: string;
-  /** Where /nix is: in memory unless told; a number is how many bytes fit, for a full disk; "disk" is the host's. */
-  store?: "memory" | "disk" | number;
+  /** How many bytes fit into /nix, for a full disk; it is kept in memory. */
+  storeBytes?: number;
+  /** Keeps /nix on the host's disk instead. */
+  isStoreOnDisk?: boolean;
   /** Host directory in which the device's disks are made; the one for temporary files unless told. */
   parentDir?: string;
 };
@@ -43,8 +45,8 @@ nix-store --init`;
  * @throws {Error} When this user may not make namespaces.
  */
 export async function createNamespaceDevice(options: NamespaceDeviceOptions): Promise<NamespaceDevice> {
-  const { tools, store, parentDir } = options;
-  const machine = await NamespaceMachine.create({ tools, role: "device", store, parentDir });
+  const { tools, storeBytes, isStoreOnDisk, parentDir } = options;
+  const machine = await NamespaceMachine.create({ tools, role: "device", storeBytes, isStoreOnDisk, parentDir });
   try {
     await machine.boot();
     await machine.output(["sh", "-ec", SYSTEM_ROOTS]);

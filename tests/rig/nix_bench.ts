@@ -123,7 +123,7 @@ export class NixBench implements AsyncDisposable {
 /** Builds generation 1 and 2, signs them into a cache that is then served, and makes an empty device. */
 export async function createNixBench(options: NixBenchOptions): Promise<NixBench> {
   const { tools, baseBytes, deltaBytes, storeBytes } = options;
-  const device = storeBytes === undefined ? {} : { store: storeBytes };
+  const device = storeBytes === undefined ? {} : { storeBytes };
   const fleet = await createFleet({ tools, deviceNames: ["device"], device });
   const [old, target] = await fleet.build([1, 2].map((generation) => ({ generation, baseBytes, deltaBytes })));
   const [only] = fleet.devices;

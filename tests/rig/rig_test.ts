@@ -188,7 +188,7 @@ Deno.test("devices do not see each other, and leave nothing on the host", async 
   const hadNix = await exists("/nix");
   {
     await using first = await createNamespaceDevice({ tools, parentDir });
-    await using second = await createNamespaceDevice({ tools, parentDir, store: "disk" });
+    await using second = await createNamespaceDevice({ tools, parentDir, isStoreOnDisk: true });
     await first.writeText("/etc/nix-ota/agent.json", "{}");
     await first.output(["sh", "-c", `for dir in ${PRIVATE_DIRS.join(" ")}; do echo x > $dir/new; done`]);
     const files = PRIVATE_DIRS.map((dir) => `${dir}/new`);

@@ -17,11 +17,10 @@ import { spawnRecorded } from "./recorded.ts";
 export type MachineOptions = {
   tools: NixTools;
   role: NixRole;
-  /**
-   * Where /nix is. In memory unless told, where Nix' many fsyncs cost nothing: a number is how many bytes fit, for a full
-   * disk. "disk" is the host's.
-   */
-  store?: "memory" | "disk" | number | undefined;
+  /** How many bytes fit into /nix, for a full disk. It is kept in memory, where Nix' many fsyncs cost nothing. */
+  storeBytes?: number | undefined;
+  /** Keeps /nix on the host's disk instead. */
+  isStoreOnDisk?: boolean | undefined;
   /** Host directory in which the machine's disks are made; the one for temporary files unless told. */
   parentDir?: string | undefined;
 };
@@ -60,8 +59,8 @@ export class NamespaceMachine {
       await Promise.all(DIRS.map((name) => Deno.mkdir(`${dir}/${name}`, { recursive: true })));
       await writeNixSetup(`${dir}/rig`, options.tools.binDir, options.role);
       await Deno.copyFile(scriptFile("boot.sh"), `${dir}/rig/boot.sh`);
-      const { store = "memory" } = options;
-      const size = store === "memory" ? MEMORY_SHARE : String(store);
+      const { isStoreOnDisk = false, storeBytes = MEMORY_SHARE } = options;
+      const size = isStoreOnDisk ? "disk" : String(storeBytes);
       const unshare = [
         "unshare",
         ...(isRoot() ? [] : ["--user", "--map-root-user"]),
