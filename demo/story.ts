@@ -168,7 +168,8 @@ async function refuseForgery(scene: Scene): Promise<void> {
   const { folder } = world;
   await report.step("publish with the stolen token and another key", "exit 4, signatures_insufficient", async () => {
     await makeKey(scene, "thief");
-    const { code, stderr, stdout } = await publish(scene, world.systems.sick, ["--json"], "thief");
+    const trust = ["--trust", `${folder}/sign.key.pub`]; // Public, so a thief has it and can follow the current release.
+    const { code, stderr, stdout } = await publish(scene, world.systems.sick, ["--json", ...trust], "thief");
     return `exit ${code}, ${/signatures_insufficient/.exec(stdout + stderr)?.[0] ?? (stdout + stderr).trim()}`;
   });
   await report.step(
