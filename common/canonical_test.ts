@@ -144,6 +144,17 @@ for (const [what, hex] of NOT_UTF8) {
   });
 }
 
+Deno.test("parseCanonicalJson() says whether it met no JSON, another form, a number, a surrogate or a depth", () => {
+  const rows: readonly [text: string, why: RegExp][] = [
+    ["hello", /is not JSON$/],
+    ["{ }", /is not canonical: wanted no blanks/],
+    ["1.5", /not a safe integer$/],
+    ['"\\ud800"', /a lone surrogate$/],
+    ["[[[[[[[[[]]]]]]]]]", /nests deeper than 8 levels$/],
+  ];
+  for (const [text, why] of rows) assert.throws(() => parseCanonicalJson(encodeUtf8(text)), { message: why });
+});
+
 Deno.test("parseCanonicalJson() refuses UTF-16 and UTF-32 without a mark", () => {
   for (const hex of ["7b 00 7d 00", "00 7b 00 7d", "7b 00 00 00 7d 00 00 00"]) {
     assert.throws(() => parseCanonicalJson(fromHex(hex)), refusedWith("json_not_canonical"));

@@ -120,6 +120,17 @@ Deno.test("isStrictPoint() refuses every y from p to 2^255 - 1 and accepts the o
   }
 });
 
+Deno.test("isStrictPoint() accepts every y that is like p but for one byte that makes it less", () => {
+  const p = littleEndian(P + 5n);
+  for (let at = 1; at < 31; at += 1) {
+    assert.equal(isStrictPoint(p.with(at, 0xfe)), true, `byte ${at}`);
+    assert.equal(isStrictPoint(p.with(at, 0x00)), true, `byte ${at}`);
+  }
+  assert.equal(isStrictPoint(p.with(31, 0x7e)), true);
+  assert.equal(isStrictPoint(p.with(31, 0xfe)), true);
+  assert.equal(isStrictPoint(p.with(31, 0xff)), false);
+});
+
 Deno.test("isStrictPoint() refuses other lengths than 32 bytes", () => {
   for (const length of [0, 1, 31, 33, 64]) assert.equal(isStrictPoint(new Uint8Array(length).fill(9)), false);
 });

@@ -12,6 +12,30 @@ Deno.test("ERROR_CODES have a status of HTTP's errors, and titles that tell them
   assert.equal(titles.size, Object.keys(ERROR_CODES).length);
 });
 
+Deno.test("ERROR_CODES have the status that HTTP gives to the same fault", () => {
+  const { envelope_too_large, unauthorized, forbidden, not_found, method_not_allowed, request_timeout } = ERROR_CODES;
+  assert.deepEqual(
+    [envelope_too_large, unauthorized, forbidden, not_found, method_not_allowed, request_timeout].map(({ status }) =>
+      status
+    ),
+    [413, 401, 403, 404, 405, 408],
+  );
+  const { body_too_large, unsupported_media_type, rate_limited, headers_too_large, overloaded, internal } = ERROR_CODES;
+  assert.deepEqual(
+    [body_too_large, unsupported_media_type, rate_limited, headers_too_large, overloaded, internal].map(({ status }) =>
+      status
+    ),
+    [413, 415, 429, 431, 503, 500],
+  );
+});
+
+Deno.test("ERROR_CODES of protocol 2.2 after the size are all 422", () => {
+  const codes = Object.entries(ERROR_CODES);
+  const steps = codes.slice(1, codes.findIndex(([code]) => code === "release_expired") + 1);
+  assert.equal(steps.length, 15);
+  for (const [code, { status }] of steps) assert.equal(status, 422, code);
+});
+
 Deno.test("isErrorCode() knows the codes of the list and nothing that objects inherit", () => {
   assert.equal(isErrorCode("equivocation"), true);
   for (const other of ["", "Equivocation", "toString", "__proto__", "constructor", null, undefined, 7, {}]) {

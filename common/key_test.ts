@@ -92,6 +92,26 @@ Deno.test({
   },
 });
 
+Deno.test("FINGERPRINT_PATTERN takes a whole fingerprint and nothing around it", () => {
+  for (
+    const other of [` ${SSH_FINGERPRINT}`, `${SSH_FINGERPRINT}=`, `${SSH_FINGERPRINT}\n`, SSH_FINGERPRINT.slice(0, -1)]
+  ) {
+    assert.doesNotMatch(other, FINGERPRINT_PATTERN);
+  }
+});
+
+Deno.test("parsePublicKey() reads a text of 1024 characters and not one more", () => {
+  const line = SSH_LINE.padEnd(KEY_TEXT_MAX, "x");
+  assert.equal(formatRawPublicKey(parsePublicKey(line)), RAW);
+  assert.throws(() => parsePublicKey(`${line}x`), /too long/);
+});
+
+Deno.test("parsePublicKey() names the mistake where a private or secret key was pasted", () => {
+  const pem = formatPrivateKeyPem(concatBytes(PKCS8_PREFIX, SECRET));
+  assert.throws(() => parsePublicKey(pem), /this is a private key \(give the \.pub file\)/);
+  assert.throws(() => parsePublicKey(`a:${formatBase64(new Uint8Array(64))}`), /looks like a secret key of 64 bytes/);
+});
+
 function damaged(change: (blob: string[]) => void): string {
   const blob = SSH_BLOB.split("");
   change(blob);

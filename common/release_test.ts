@@ -110,6 +110,8 @@ const FIELDS: readonly [path: string, value: Json, good: boolean][] = [
   ["targets.0.system", "X86_64-linux", false],
   ["targets.0.system", "x86-64-linux", false],
   ["targets.0.system", "", false],
+  ["targets.0.system", "-linux", false],
+  ["targets.0.system", "x86_64-", false],
   ["targets.0.system", `${"x".repeat(33)}-linux`, false],
   ["targets.0.system", `x86_64-${"x".repeat(17)}`, false],
   ["targets.0.storePath", testStorePath("x".repeat(211)), true],

@@ -107,6 +107,7 @@ const SHOWN: readonly [value: unknown, expected: string][] = [
   ["a\nb\u202e\u009b", '"a\\nb\\u202e\\u009b"'],
   ["x".repeat(100), `"${"x".repeat(59)}…`],
   [`${"x".repeat(58)}🦕🦕`, `"${"x".repeat(58)}\ufffd…`],
+  ["x".repeat(58), `"${"x".repeat(58)}"`],
   [[1, 2], "a list"],
   [{ secret: 1 }, "an object"],
   [null, "null"],

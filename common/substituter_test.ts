@@ -27,6 +27,7 @@ const ACCEPTED: readonly [text: string, href: string][] = [
   ["https://[2001:DB8:0:0::1]:8080/x", "https://[2001:db8::1]:8080/x"],
   ["https://[::ffff:192.0.2.7]", "https://[::ffff:c000:207]"],
   ["https://xn--bcher-kva.example", "https://xn--bcher-kva.example"],
+  [`https://${"a.".repeat(126)}b`, `https://${"a.".repeat(126)}b`], // 253 characters.
   ["https://cache.example.org/./x", "https://cache.example.org/x"],
   ["https://cache.example.org/a/../../b", "https://cache.example.org/b"],
   ["https://cache.example.org/..", "https://cache.example.org"],
@@ -190,7 +191,7 @@ const HOSTILE: readonly string[] = [
   "https://[fe80::1%25eth0]",
   "https://[::1]x",
   "https://[::1].example.org",
-  `https://${"a".repeat(254)}`,
+  `https://${"a.".repeat(126)}bc`,
   `https://${"a.".repeat(200)}example`,
   // Ports.
   "https://cache.example.org:0",
