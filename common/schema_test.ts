@@ -9,7 +9,8 @@ const Answer = schema.open({ v: schema.literal(1), note: schema.optional(schema.
 
 /** Parser, value, and the whole message; or null where the value is good. */
 const ROWS: readonly [what: string, parser: Parser<unknown>, value: unknown, problem: string | null][] = [
-  ["a word", Word, "ab", null],
+  ["the shortest word", Word, "ab", null],
+  ["the longest word", Word, "abcd", null],
   ["a word too short", Word, "a", 'x must be 2 to 4 letters, found "a"'],
   ["a word too long", Word, "abcde", 'x must be 2 to 4 letters, found "abcde"'],
   ["a word with a line end", Word, "ab\n", 'x must be 2 to 4 letters, found "ab\\n"'],
