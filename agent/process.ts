@@ -31,7 +31,7 @@ export async function runProcess(command: Command): Promise<Ran> {
     killProcessGroup(child.pid);
     drainTimer ??= setTimeout(() => draining.resolve(), DRAIN_MS);
   };
-  let drainTimer: number | undefined;
+  let drainTimer: ReturnType<typeof setTimeout> | undefined;
   const timer = setTimeout(() => kill("timeout"), command.timeoutMs);
   const onAbort = () => kill("signal");
   command.signal?.addEventListener("abort", onAbort);

@@ -43,7 +43,7 @@ export async function startServerProcess(dataDir: string, ...args: string[]): Pr
   const err = collect(child.stderr);
   const deadlineMs = performance.now() + START_MS;
   let exited = false;
-  child.status.then(() => exited = true);
+  void child.status.then(() => exited = true);
   while (!out.text().includes("cache.example.org")) {
     if (exited || performance.now() > deadlineMs) {
       throw new Error(`The server did not start: ${out.text()}${err.text()}`);
