@@ -7,7 +7,8 @@
 
 import { ensureNix } from "../../tools/nix_tools.ts";
 import { createNixBench, type NixBench } from "./nix_bench.ts";
-import { FULL_DISK_CASES, NIX_CASES, type NixCase, runNixCase } from "./nix_failures.ts";
+import { type NixCase, runNixCase } from "./nix_case.ts";
+import { FULL_DISK_CASES, NIX_CASES } from "./nix_failures.ts";
 import { nixMessages, thinned } from "./nix_output.ts";
 
 const FIXTURES = new URL("../../agent/fixtures/", import.meta.url);

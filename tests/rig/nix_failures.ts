@@ -7,25 +7,12 @@ import type { CommandResult } from "../../tools/run_command.ts";
 import type { Fault, FaultRule } from "./cache_faults.ts";
 import { startCacheServer } from "./cache_server.ts";
 import { narinfoOf, type NixBench, pathNamed, type RealiseOptions } from "./nix_bench.ts";
+import { type NixCase, NOT_OFFERED } from "./nix_case.ts";
+import { COMMAND_CASES } from "./nix_commands.ts";
 import { nixMessages } from "./nix_output.ts";
 import { until } from "./wait.ts";
 
-/** One row. */
-export type NixCase = {
-  /** Names the fixture. */
-  name: string;
-  /** For people: what is wrong. */
-  what: string;
-  code: number;
-  /** Takes more than ten seconds, so that only the capture runs it. */
-  isSlow?: true;
-  /** What decides the case, anywhere in the messages. */
-  says: RegExp;
-  run(bench: NixBench): Promise<CommandResult>;
-};
-
 const UNSIGNED = /^warning: ignoring substitute for '\S+' from '\S+', as it's not signed by any of the keys in/m;
-const NOT_OFFERED = /^don't know how to build these paths:$/m;
 const GONE_FROM_CACHE = /^(error|warning): file 'nar\/\S+' does not exist in binary cache 'http/m;
 
 /** Downloads with the cache disturbed. */
@@ -248,57 +235,6 @@ const NETWORK: NixCase[] = [
   },
 ];
 
-const PROFILE = "/nix/var/nix/profiles/system";
-
-const COMMANDS: NixCase[] = [
-  {
-    name: "profile-set-missing-path",
-    what: "nix-env --set of a path that is not there",
-    code: 1,
-    says: NOT_OFFERED,
-    run: ({ device, target }) => device.exec(["nix-env", "--profile", PROFILE, "--set", target.storePath]),
-  },
-  {
-    name: "profile-rollback-without-older",
-    what: "nix-env --rollback at the first generation",
-    code: 1,
-    says: /^error: no profile version older than the current \(\d+\) exists$/m,
-    run: ({ device }) => device.exec(["nix-env", "--profile", PROFILE, "--rollback"]),
-  },
-  {
-    name: "profile-switch-to-missing-generation",
-    what: "nix-env --switch-generation 99",
-    code: 1,
-    says: /^error: profile version 99 does not exist$/m,
-    run: ({ device }) => device.exec(["nix-env", "--profile", PROFILE, "--switch-generation", "99"]),
-  },
-  {
-    name: "verify-path-missing",
-    what: "nix-store --verify-path of a path that is not there",
-    code: 1,
-    says: /^error: path '\S+' is not valid$/m,
-    run: ({ device, target }) => device.exec(["nix-store", "--verify-path", target.storePath]),
-  },
-  {
-    name: "experimental-feature-disabled",
-    what: "nix path-info on a NixOS as it comes",
-    code: 1,
-    says: /^error: experimental Nix feature 'nix-command' is disabled/m,
-    run: ({ device, target }) => device.exec(["nix", "path-info", "--json", "-r", target.storePath]),
-  },
-  {
-    name: "path-info-missing",
-    what: "nix path-info of a path that is not there",
-    code: 1,
-    says: /^error: path '\S+' is not valid$/m,
-    run: ({ device, target }) =>
-      device.exec([
-        ..."nix --extra-experimental-features nix-command path-info --json -r".split(" "),
-        target.storePath,
-      ]),
-  },
-];
-
 const INTERRUPTED: NixCase = {
   name: "interrupted",
   what: "SIGTERM in the middle of a download",
@@ -338,17 +274,8 @@ export const NIX_CASES: readonly NixCase[] = [
   ...STATUSES,
   ...NETWORK,
   INTERRUPTED,
-  ...COMMANDS,
+  ...COMMAND_CASES,
 ];
-
-/** A row that was not run through the table needs the same care: the cache well again, the download forgotten. */
-export async function runNixCase(bench: NixBench, row: NixCase): Promise<CommandResult> {
-  bench.cache.setFault();
-  await bench.forgetDownload();
-  const result = await row.run(bench);
-  bench.cache.setFault();
-  return result;
-}
 
 /** Serves the same files as a cache for another store directory, on a port that Nix has not seen. */
 async function withOtherStoreDir(bench: NixBench): Promise<CommandResult> {

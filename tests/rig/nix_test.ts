@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { ensureNix } from "../../tools/nix_tools.ts";
 import { createNixBench, type NixBench, type NixBenchOptions, pathNamed, STAGED_ROOT } from "./nix_bench.ts";
-import { FULL_DISK_CASES, NIX_CASES, runNixCase } from "./nix_failures.ts";
+import { runNixCase } from "./nix_case.ts";
+import { FULL_DISK_CASES, NIX_CASES } from "./nix_failures.ts";
 import { ACTIVITY, nixEvents, nixMessages, pathProgress, RESULT } from "./nix_output.ts";
 import { until } from "./wait.ts";
 

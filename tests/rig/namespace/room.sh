@@ -32,7 +32,11 @@ done
 # A writable /etc in front of the host's.
 mkdir "$root/etc" "$root/.host-etc"
 mount --rbind /etc "$root/.host-etc"
-(cd /etc && for name in * .[!.]*; do [ ! -e "$name" ] || ln -s "/.host-etc/$name" "$root/etc/$name"; done)
+set --
+for entry in /etc/* /etc/.[!.]*; do
+  [ ! -e "$entry" ] || set -- "$@" "/.host-etc/${entry#/etc/}"
+done
+ln -s "$@" "$root/etc/"
 rm -f "$root/etc/nix" "$root/etc/nix-ota"
 
 show() {
