@@ -62,6 +62,8 @@ const CHECKIN_ROWS: readonly Row[] = [
   ["bootId", "f", true],
   ["bootId", "", false],
   ["bootId", "F", false],
+  ["bootId", "Ff", false],
+  ["bootId", "fF", false],
   ["bootId", "f".repeat(65), false],
   ["at", "now", false],
   ["clock", "synced", true],

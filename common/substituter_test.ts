@@ -256,6 +256,15 @@ const HOSTILE: readonly string[] = [
   `https://cache.example.org/${"x".repeat(1_000_000)}`,
 ];
 
+Deno.test("parseSubstituterUrl() shows where a refused query or fragment begins, and nothing of it", () => {
+  assert.throws(
+    () => parseSubstituterUrl("https://cache.example.org/x?trusted=1"),
+    /"https:\/\/cache\.example\.org\/x\?…": /,
+  );
+  assert.throws(() => parseSubstituterUrl("https://cache.example.org#x"), /"https:\/\/cache\.example\.org#…": /);
+  assert.throws(() => parseSubstituterUrl("https://me:pw@cache.example.org"), /"https:\/\/…": wanted no user name/);
+});
+
 /** Every ASCII character that has no place in a substituter, in the scheme, host, port, path and at both ends. */
 function* misplaced(): Generator<string> {
   for (let code = 0; code < 128; code += 1) {
