@@ -10,10 +10,12 @@ import { Releases } from "./fleet/Releases.tsx";
 import { useFleet } from "./fleet/use_fleet.ts";
 import type { View } from "./fleet/view.ts";
 import { participants } from "./fleet/words.ts";
+import { useClock } from "./lib/use_clock.ts";
 
 /** The whole fleet on one page, moving while an update rolls. */
 export default function FleetLive(props: { view: View; origin: string }): JSX.Element {
-  const { view, nowMs } = useFleet(props.view);
+  const view = useFleet(props.view);
+  const nowMs = useClock(view.fleet.serverMs);
   const { fleet, filter, pending, releases, happenings } = view;
   const members = participants(fleet.devices);
   const isEmpty = members + fleet.devices.pending + fleet.devices.rejected === 0;

@@ -6,7 +6,8 @@ import * as route2 from "./_error.tsx";
 import * as route3 from "./_layout.tsx";
 import * as route4 from "./devices/[id].tsx";
 import * as route5 from "./index.tsx";
-import * as island0 from "../islands/FleetLive.tsx";
+import * as island0 from "../islands/DeviceLive.tsx";
+import * as island1 from "../islands/FleetLive.tsx";
 
 /** The files of routes/ by path without extension. */
 export const routes: Routes = {
@@ -20,5 +21,6 @@ export const routes: Routes = {
 
 /** The islands by name. */
 export const islands: IslandModules = {
-  "FleetLive": island0,
+  "DeviceLive": island0,
+  "FleetLive": island1,
 };

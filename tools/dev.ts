@@ -3,9 +3,10 @@
  * restarts it at every change, and the page then reloads by itself.
  * @module
  */
+import type { App } from "@/server/deps.ts";
 import type { Assets } from "@/server/web/mod.ts";
 import { messageOf } from "@nix-ota/common";
-import { createFakeApp } from "@/server/web/testing/fake_server.ts";
+import { createFakeApp, LOCAL_PEER } from "@/server/web/testing/fake_server.ts";
 import { busyFleet, type FakeFleet, fakeRelease } from "@/server/web/testing/fake_fleet.ts";
 import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
@@ -29,9 +30,9 @@ async function devAssets(): Promise<Assets> {
 }
 
 /** Tells the page which process answers: another one means that something changed. */
-function reloader(stop: AbortSignal): Hono {
+function reloader(stop: AbortSignal): App {
   const boot = crypto.randomUUID();
-  const app = new Hono();
+  const app: App = new Hono();
   app.get(RELOAD_SCRIPT, (c) =>
     c.body(
       `let seen;
@@ -62,7 +63,7 @@ function keepUpdating(fleet: FakeFleet): void {
     if (devices.updating + devices.waiting > 0) return;
     revision += 1;
     fleet.publish(
-      fakeRelease("stable", revision, { publishedMs: Date.now(), notes: `Development release ${revision}` }),
+      fakeRelease("prod", revision, { publishedMs: Date.now(), notes: `Development release ${revision}` }),
     );
   }, PUBLISH_MS);
 }
@@ -73,16 +74,18 @@ async function main(): Promise<void> {
   const { routes, islands } = await import("@/routes/manifest.gen.ts");
   const stop = new AbortController();
   const fleet = busyFleet(Date.now);
-  const app = new Hono();
-  app.route("/", reloader(stop.signal));
   const onFault = (error: unknown): void => say(messageOf(error));
-  app.route("/", createFakeApp({ reader: fleet, assets: await devAssets(), routes, islands, onFault }, stop.signal));
+  const fake = createFakeApp({ reader: fleet, assets: await devAssets(), routes, islands, onFault });
+  const app: App = new Hono();
+  app.route("/", reloader(stop.signal));
+  app.route("/", fake.app);
   keepUpdating(fleet);
   const port = Number(Deno.env.get("PORT") ?? 8000);
-  const server = Deno.serve({ port, hostname: "127.0.0.1" }, app.fetch);
+  const server = Deno.serve({ port, hostname: "127.0.0.1" }, (request) => app.fetch(request, LOCAL_PEER));
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
       stop.abort();
+      fake.stop();
       void server.shutdown().then(() => Deno.exit(0));
     });
   }

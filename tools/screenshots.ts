@@ -1,7 +1,7 @@
 /**
  * Takes pictures of the dashboard, light and dark, on a phone and on a desktop:
  *
- *   deno task build && deno run -P=test tools/screenshots.ts FOLDER
+ *   deno run -P=test tools/screenshots.ts FOLDER
  * @module
  */
 import { startChromium } from "@/tests/browser/chromium.ts";
@@ -36,7 +36,7 @@ function shots(): readonly Shot[] {
 }
 
 async function take(browser: Browser, shot: Shot, folder: string): Promise<void> {
-  const served = serve(shot.reader);
+  const served = await serve(shot.reader);
   for (const colorScheme of ["light", "dark"] as const) {
     const viewport = { width: shot.width, height: shot.height };
     const page = await browser.newPage({ viewport, colorScheme, reducedMotion: "reduce" });

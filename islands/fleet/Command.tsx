@@ -5,7 +5,7 @@ import { CopyButton } from "./CopyButton.tsx";
 export function Command({ text, label }: { text: string; label: string }): JSX.Element {
   return (
     <div class="command">
-      <pre tabIndex={0} aria-label={label}><code>{text}</code></pre>
+      <pre><code>{text}</code></pre>
       <CopyButton text={text} label={`Copy: ${label}`} />
     </div>
   );

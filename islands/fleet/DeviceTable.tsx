@@ -4,7 +4,7 @@ import { hrefOf } from "./filter.ts";
 import { STANDING_LABELS } from "./words.ts";
 import type { View } from "./view.ts";
 
-const COLUMNS = ["Device", "Standing", "Activity", "Runs release", "Last result", "Seen"] as const;
+const COLUMNS = ["Device", "Standing", "Activity", "Runs", "Last result", "Seen"] as const;
 
 /** The devices, one line each; on a phone one card each. The roles keep it a table for screen readers there too. */
 export function DeviceTable({ view, nowMs }: { view: View; nowMs: number }): JSX.Element {

@@ -4,14 +4,16 @@ import { agentConfig, KEYGEN_COMMAND, publishCommand } from "./command.ts";
 
 /** What to do on a server that has no device yet. */
 export function FirstSteps({ origin, channel }: { origin: string; channel: string | null }): JSX.Element {
-  const name = channel ?? "stable";
+  const name = channel ?? "prod";
   return (
     <section class="card steps" aria-labelledby="steps">
       <h2 id="steps">Bring up your first device</h2>
       <ol>
         <li data-done={channel !== null}>
           <h3>Make a release key</h3>
-          <p>On your own machine. The private half never leaves it, and this server never sees it.</p>
+          <p>
+            Once, where releases are signed. The private half never leaves that place, and this server never sees it.
+          </p>
           <Command text={KEYGEN_COMMAND} label="make a release key" />
         </li>
         <li data-done={channel !== null}>
@@ -22,8 +24,8 @@ export function FirstSteps({ origin, channel }: { origin: string; channel: strin
         <li>
           <h3>Tell a device about it</h3>
           <p>
-            The agent's configuration. <code>publicKey</code> is what <code>keygen</code>{" "}
-            printed: the device runs nothing that was not signed with it.
+            As <code>/etc/nix-ota/agent.json</code> in the device's system. <code>publicKey</code> is what{" "}
+            <code>keygen</code> printed: the device runs nothing that was not signed with it.
           </p>
           <Command text={agentConfig(origin, name)} label="the agent's configuration" />
         </li>

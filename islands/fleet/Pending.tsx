@@ -1,8 +1,7 @@
 import type { DeviceRow } from "@nix-ota/common";
 import type { JSX } from "preact";
-import { Command } from "./Command.tsx";
-import { acceptCommand } from "./command.ts";
 import { hrefOf } from "./filter.ts";
+import { PendingDevice } from "./PendingDevice.tsx";
 import { When } from "./When.tsx";
 import { count, plain } from "./words.ts";
 
@@ -36,10 +35,7 @@ export function Pending({ devices, total, origin, nowMs }: PendingProps): JSX.El
                 <When atMs={device.enrolledMs} nowMs={nowMs} />
               </small>
             </p>
-            <p class="key">
-              <code>{plain(device.fingerprint)}</code>
-            </p>
-            <Command text={acceptCommand(device, origin)} label={`accept ${device.deviceId}`} />
+            <PendingDevice device={device} origin={origin} />
           </li>
         ))}
       </ul>

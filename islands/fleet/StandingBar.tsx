@@ -22,8 +22,8 @@ export function StandingBar({ counts }: { counts: StandingCounts }): JSX.Element
         ))}
       </svg>
       <ul class="legend" aria-hidden="true">
-        {PARTS.filter((standing) => counts[standing] > 0).map((standing) => (
-          <li key={standing} data-standing={standing}>
+        {PARTS.map((standing) => (
+          <li key={standing} data-standing={standing} data-none={counts[standing] === 0}>
             <b>{counts[standing].toLocaleString("en")}</b> {STANDING_LABELS[standing].toLowerCase()}
           </li>
         ))}

@@ -16,10 +16,14 @@ export function shellWord(text: string): string {
   return /^[A-Za-z0-9][A-Za-z0-9:/+=._@-]*$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
+/** The server writes the token into its data directory; where the operator keeps it is not known here. */
+const TOKEN_FLAG = "--token-file ./publish-token";
+
 /** The command that lets a device in: the fingerprint makes sure that it is the one meant. */
 export function acceptCommand(device: Pick<DeviceRow, "deviceId" | "fingerprint">, origin: string): string {
-  const words = ["devices", "accept", device.deviceId, "--fingerprint", device.fingerprint, "--server", origin];
-  return ["nix-ota", ...words.map((word) => word.startsWith("--") ? word : shellWord(word))].join(" ");
+  const name = shellWord(device.deviceId);
+  const to = `--server ${shellWord(origin)} ${TOKEN_FLAG}`;
+  return `nix-ota devices accept ${name} --fingerprint ${shellWord(device.fingerprint)} ${to}`;
 }
 
 /** Makes a release key. */
@@ -28,8 +32,8 @@ export const KEYGEN_COMMAND = "nix-ota keygen --out ./sign.key";
 /** Publishes the system that `nix build` left in `./result`. */
 export function publishCommand(origin: string, channel: string): string {
   return [
-    `nix-ota publish --server ${shellWord(origin)} --token-file ./publish-token --key ./sign.key`,
-    `--channel ${shellWord(channel)} --store-path ./result --substituter https://cache.example.org`,
+    `nix-ota publish --server ${shellWord(origin)} ${TOKEN_FLAG} --key ./sign.key`,
+    `--channel ${shellWord(channel)} --store-path ./result --substituter https://cache.example.org --wait`,
   ].join(" \\\n  ");
 }
 
@@ -38,10 +42,9 @@ export function agentConfig(origin: string, channel: string): string {
   const config = {
     server: origin,
     channel,
-    deviceId: "device-001",
+    deviceId: "fridge-007",
     publicKey: "<what keygen printed>",
-    cacheUrl: "https://cache.example.org",
-    cachePublicKey: "<the public key of your cache>",
+    healthCmd: "systemctl is-active --quiet fridge.service",
   };
   return JSON.stringify(config, null, 2);
 }

@@ -28,7 +28,7 @@ Deno.test("acceptCommand() is one line whatever a device sends", () => {
   const device = { deviceId: "kiosk-001", fingerprint: "SHA256:x'\nreboot" };
   assert.equal(
     acceptCommand(device, "https://ota.example.org"),
-    "nix-ota devices accept kiosk-001 --fingerprint 'SHA256:x'\\'' reboot' --server https://ota.example.org",
+    "nix-ota devices accept kiosk-001 --fingerprint 'SHA256:x'\\'' reboot' --server https://ota.example.org --token-file ./publish-token",
   );
 });
 
@@ -39,6 +39,6 @@ Deno.test("the first steps carry the server's own address and channel", () => {
   );
   assert.deepEqual(
     Object.keys(JSON.parse(agentConfig("https://ota.example.org", "edge"))),
-    ["server", "channel", "deviceId", "publicKey", "cacheUrl", "cachePublicKey"],
+    ["server", "channel", "deviceId", "publicKey", "healthCmd"],
   );
 });

@@ -5,8 +5,8 @@ import { hrefOf, NO_FILTER, parseFilter } from "./filter.ts";
 Deno.test("parseFilter() reads what hrefOf() writes", () => {
   const filters = [
     NO_FILTER,
-    { channel: "stable", standing: null, after: null },
-    { channel: "stable", standing: "no_target", after: "kiosk-1" },
+    { channel: "prod", standing: null, after: null },
+    { channel: "prod", standing: "no_target", after: "kiosk-1" },
   ] as const;
   for (const filter of filters) {
     assert.deepEqual(parseFilter(new URL(hrefOf(filter), "http://x").searchParams), filter);

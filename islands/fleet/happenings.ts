@@ -2,8 +2,8 @@
  * What happened last, in sentences made from what devices and releases look like now.
  * @module
  */
-import { type DeviceRow, type DeviceState, parseTimestamp, type ReleaseRow } from "@nix-ota/common";
-import { PHASE_LABELS, plain, reasonSentence, RESULT_LABELS, RESULT_TONES, type Tone } from "./words.ts";
+import { type DeviceRow, type DeviceState, parseTimestamp, type ReleaseRow, unreachable } from "@nix-ota/common";
+import { PHASE_LABELS, plain, reasonSentence, RESULT_TONES, type Tone } from "./words.ts";
 
 /** One line of the list. */
 export interface Happening {
@@ -78,12 +78,31 @@ function phaseText({ phase, target }: DeviceState): string {
   }
 }
 
-function resultText(device: DeviceRow, state: DeviceState): string {
-  const { result, reason, target } = state;
-  if (result === "succeeded") return `runs release ${device.runningRevision ?? target?.revision ?? "unknown"}`;
-  const label = result === null ? "" : RESULT_LABELS[result].toLowerCase();
-  const release = target ? `, release ${target.revision}` : "";
-  return `${label}${release}${reason === null ? "" : `: ${reasonSentence(reason)}`}`;
+function resultText(device: DeviceRow, { result, reason, target }: DeviceState): string {
+  const runs = device.runningRevision ?? target?.revision;
+  const release = target ? `release ${target.revision}` : "a release";
+  const why = reason === null ? "" : `: ${reasonSentence(reason)}`;
+  switch (result) {
+    case null:
+    case "succeeded":
+      return runs === undefined ? "runs a system that no release knows" : `runs release ${runs}`;
+    case "succeeded_with_warnings":
+      return `runs ${release} with warnings${why}`;
+    case "pending_reboot":
+      return `will run ${release} from its next restart on`;
+    case "rolled_back":
+      return `rolled back ${release}${why}`;
+    case "failed_before_activation":
+      return `could not take ${release}${why}`;
+    case "rollback_failed":
+      return `could not go back from ${release}${why}`;
+    case "refused":
+      return `refused ${release}${why}`;
+    case "skipped":
+      return `skipped ${release}${why}`;
+    default:
+      return unreachable(result);
+  }
 }
 
 function on(device: DeviceRow): string {

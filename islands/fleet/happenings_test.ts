@@ -23,9 +23,16 @@ Deno.test("deviceHappening() says what a device did last", async (t) => {
     [device({ result: "succeeded" }, { runningRevision: 42 }), "runs release 42", "good"],
     [
       device({ result: "rolled_back", target: TARGET, reason: "health_timeout" }),
-      "rolled back, release 42: The health check did not pass in time: the device went back",
+      "rolled back release 42: The health check did not pass in time: the device went back",
       "bad",
     ],
+    [device({ result: "succeeded" }), "runs a system that no release knows", "good"],
+    [
+      device({ result: "refused", target: TARGET, reason: "revision_too_old" }),
+      "refused release 42: The revision is older than one already known",
+      "bad",
+    ],
+    [device({ result: "pending_reboot", target: TARGET }), "will run release 42 from its next restart on", "warn"],
     [device({}, { runningRevision: 41 }), "is idle on release 41", "plain"],
     [device({}, { standing: "no_target" }), "finds no build for its kind", "warn"],
   ];
@@ -54,8 +61,8 @@ Deno.test("deviceNews() is silent about one more megabyte and tells of a new pha
 
 Deno.test("firstHappenings() is the newest of devices and releases, newest first, and no more than fit", () => {
   const devices = Array.from({ length: 30 }, (_, at) => fakeDevice(`d-${at}`, { state: null, enrolledMs: AT_MS + at }));
-  const list = firstHappenings(devices, [fakeRelease("stable", 7, { publishedMs: AT_MS + 1_000, notes: "Hello" })]);
+  const list = firstHappenings(devices, [fakeRelease("prod", 7, { publishedMs: AT_MS + 1_000, notes: "Hello" })]);
   assert.equal(list.length, HAPPENINGS_MAX);
-  assert.deepEqual([list[0]?.subject, list[0]?.text], ["stable", "got release 7: Hello"]);
+  assert.deepEqual([list[0]?.subject, list[0]?.text], ["prod", "got release 7: Hello"]);
   assert.equal(list[1]?.subject, "d-29");
 });

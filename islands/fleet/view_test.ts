@@ -66,7 +66,7 @@ Deno.test("applyEvent() shows who asks to join until they are let in, and not mo
 });
 
 Deno.test("applyEvent() takes releases newest first, each once", () => {
-  const releases = Array.from({ length: 20 }, (_, at) => fakeRelease("stable", at + 1, { publishedMs: at }));
+  const releases = Array.from({ length: 20 }, (_, at) => fakeRelease("prod", at + 1, { publishedMs: at }));
   const after = [...releases, ...releases].reduce(
     (v: View, release) => applyEvent(v, { kind: "release", release }),
     view([]),

@@ -147,9 +147,11 @@ export function spokenProgress(counts: StandingCounts): string {
 /** How far a download is. */
 export type Download = NonNullable<DeviceState["progress"]>;
 
-/** A download's bytes: `12.0 MiB of 40.1 MiB`. */
+/** A download's bytes, in one unit where they share it: `12.0 of 40.1 MiB`. */
 export function bytesWords({ bytes, ofBytes }: Download): string {
-  return `${formatBytes(bytes)} of ${formatBytes(ofBytes)}`;
+  const [part, whole] = [formatBytes(bytes), formatBytes(ofBytes)];
+  const unit = whole.slice(whole.indexOf(" "));
+  return `${part.endsWith(unit) ? part.slice(0, -unit.length) : part} of ${whole}`;
 }
 
 /** A download's paths: `3 of 9 paths`. */

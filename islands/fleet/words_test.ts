@@ -2,6 +2,7 @@ import { PHASES, REASONS, RESULTS, STANDINGS } from "@nix-ota/common";
 import assert from "node:assert/strict";
 import {
   ago,
+  bytesWords,
   count,
   exactTime,
   isoTime,
@@ -69,4 +70,11 @@ Deno.test("spokenProgress() says what the bar shows", () => {
   assert.equal(spokenProgress(counts), "5 of 8 devices up to date, 2 updating, 1 failed");
   assert.equal(count(1, "device"), "1 device");
   assert.equal(count(12_345, "device"), "12,345 devices");
+});
+
+Deno.test("bytesWords() names the unit once where both share it", () => {
+  const words = (bytes: number, ofBytes: number): string => bytesWords({ paths: 0, ofPaths: 0, bytes, ofBytes });
+  assert.equal(words(12 * 2 ** 20, 40 * 2 ** 20), "12.0 of 40.0 MiB");
+  assert.equal(words(900 * 2 ** 20, 2 * 2 ** 30), "900 MiB of 2.0 GiB");
+  assert.equal(words(0, 0), "0 of 0 B");
 });

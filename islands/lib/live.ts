@@ -15,8 +15,15 @@ export interface LiveListener {
 
 /** A page that nobody looks at gives its connection back after this long: browsers have six for each server. */
 const HIDDEN_MS = 60_000;
-/** How often the state is looked at while the stream is gone. */
+/** How often the state is looked at. */
 const LOOK_MS = 1_000;
+/**
+ * After this long without an event the stream is opened anew, for a connection whose other end is gone looks like one
+ * on which nothing happens: a page must not say "live" because of that.
+ */
+const QUIET_MS = 45_000;
+/** A stream that does not open in this time is lost. */
+const OPEN_MS = 10_000;
 const KINDS = ["device", "release", "fleet"] as const;
 
 const state: Signal<LiveState> = signal({ kind: "connecting" });
@@ -26,6 +33,8 @@ let failures = 0;
 let retryTimer: ReturnType<typeof setTimeout> | undefined;
 let hiddenTimer: ReturnType<typeof setTimeout> | undefined;
 let lookTimer: ReturnType<typeof setInterval> | undefined;
+/** When the stream was asked for or last said something, by the browser's clock. */
+let heardMs = 0;
 
 /** Whether the page is live. */
 export const liveState: ReadonlySignal<LiveState> = state;
@@ -64,7 +73,7 @@ function start(): void {
   addEventListener("pagehide", close);
   addEventListener("pageshow", retryNow);
   document.addEventListener("visibilitychange", onVisibility);
-  lookTimer = setInterval(() => change("waited"), LOOK_MS);
+  lookTimer = setInterval(look, LOOK_MS);
   open();
 }
 
@@ -80,32 +89,49 @@ function stop(): void {
 
 function open(): void {
   close();
+  heardMs = Date.now();
   const stream = source = new EventSource(operatorPaths.events);
   stream.onopen = () => {
     failures = 0;
+    heardMs = Date.now();
     change("opened");
     for (const listener of listeners) listener.onOpen();
   };
   // The browser would try again by itself, but not after an answer such as a proxy's 502.
-  stream.onerror = () => {
-    close();
-    change("lost");
-    retryTimer = setTimeout(open, retryMs(failures++, Math.random));
-  };
+  stream.onerror = lose;
   for (const kind of KINDS) {
     stream.addEventListener(kind, (message: MessageEvent<string>) => receive(kind, message.data));
   }
 }
 
+function lose(): void {
+  close();
+  change("lost");
+  retryTimer = setTimeout(open, retryMs(failures++, Math.random));
+}
+
+function look(): void {
+  change("waited");
+  if (source === null) return;
+  const quietMs = Date.now() - heardMs;
+  if (source.readyState === EventSource.CONNECTING && quietMs > OPEN_MS) lose();
+  else if (source.readyState === EventSource.OPEN && quietMs > QUIET_MS) open();
+}
+
 function receive(kind: FleetEvent["kind"], data: string): void {
+  heardMs = Date.now();
   try {
     const event = parseFleetEvent(kind, data);
     for (const listener of listeners) listener.onEvent(event);
   } catch {
-    // Another version of the server answers than the one that made this page.
-    change("misunderstood");
-    close();
+    misunderstood();
   }
+}
+
+/** To be called when the server answers what this page cannot read: it is of another version than this page. */
+export function misunderstood(): void {
+  change("misunderstood");
+  close();
 }
 
 function change(what: LiveChange): void {

@@ -2,7 +2,7 @@
  * The dashboard's walls: file routes, islands, assets, headers. What is shown lives in routes/ and islands/.
  * @module
  */
-import type { Hono } from "hono";
+import type { App } from "../deps.ts";
 import { ASSETS_PATH, serveAsset } from "./assets.ts";
 import { type IslandModules, registerIslands } from "./islands.tsx";
 import { addPages, type PageDeps } from "./router.tsx";
@@ -20,7 +20,7 @@ export interface DashboardDeps extends PageDeps {
  * Adds the dashboard to an app. Mount it last: it answers every GET of a browser that nothing else answered with its
  * own "not found" page.
  */
-export function mountDashboard(app: Hono, deps: DashboardDeps): void {
+export function mountDashboard(app: App, deps: DashboardDeps): void {
   registerIslands(deps.islands);
   app.get(`${ASSETS_PATH}*`, (c, next) => {
     const response = serveAsset(deps.assets, c.req.raw);

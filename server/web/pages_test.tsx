@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { islands, routes } from "@/routes/manifest.gen.ts";
 import { Hono } from "hono";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
+import type { App } from "../deps.ts";
 import type { Assets } from "./assets.ts";
 import { type DashboardDeps, mountDashboard } from "./mod.ts";
 import { fakeDevice, idleState } from "./testing/fake_device.ts";
@@ -24,8 +26,8 @@ const ASSETS: Assets = {
   files: new Map(),
 };
 
-function dashboard(reader: FakeFleet, changes: Partial<DashboardDeps> = {}): Hono {
-  const app = new Hono();
+function dashboard(reader: FakeFleet, changes: Partial<DashboardDeps> = {}): App {
+  const app: App = new Hono();
   mountDashboard(app, { reader, assets: ASSETS, routes, islands, ...changes });
   return app;
 }
@@ -96,7 +98,8 @@ Deno.test("a pending device shows its fingerprint and the command that accepts i
   fleet.put(fakeDevice("new-1", { status: "pending", standing: "pending", seenMs: null, state: null }));
   const { fingerprint } = fleet.device("new-1") ?? assert.fail();
   const text = textOf(await show(fleet, "http://ota.example.org/"));
-  const command = `nix-ota devices accept new-1 --fingerprint ${fingerprint} --server http://ota.example.org`;
+  const command =
+    `nix-ota devices accept new-1 --fingerprint ${fingerprint} --server http://ota.example.org --token-file ./publish-token`;
   assert.ok(text.includes(command), text);
 });
 
@@ -172,7 +175,7 @@ Deno.test("a page that fails shows nothing of the error and tells the server", a
 });
 
 Deno.test("access() stands before every page", async () => {
-  const access = () => new Response(null, { status: 303, headers: { location: "/sign-in" } });
+  const access = () => Promise.resolve(new Response(null, { status: 303, headers: { location: "/sign-in" } }));
   const app = dashboard(busyFleet(() => NOW_MS), { access });
   for (const path of ["/", "/devices/kiosk-001", "/nothing"]) {
     assert.equal((await app.request(path, { headers: { accept: "text/html" } })).status, 303, path);
@@ -184,7 +187,9 @@ Deno.test("pages answer HEAD without a body and refuse other methods", async () 
   const head = await app.request("/", { method: "HEAD" });
   assert.equal(head.status, 200);
   assert.equal(await head.text(), "");
-  assert.equal((await app.request("/", { method: "DELETE" })).status, 405);
+  const refused = await app.request("/", { method: "DELETE" });
+  assert.equal(refused.status, 405);
+  assert.equal(refused.headers.get("allow"), "GET, HEAD");
 });
 
 Deno.test("text from devices is shown as text, on one line, without marks that turn it round", async () => {
@@ -206,4 +211,20 @@ Deno.test("text from devices is shown as text, on one line, without marks that t
   const html = (await show(fleet)).replace(/<script type="application\/json"[\s\S]*?<\/script>/, "");
   for (const trick of ["<img", "<script>", "\u202e", "\u0007"]) assert.equal(html.includes(trick), false, trick);
   assert.match(html, /&lt;img src=x onerror=alert\(1\)>gnp\.exe/);
+});
+
+Deno.test("pages are compressed for browsers that take it", async () => {
+  const app = dashboard(busyFleet(() => NOW_MS));
+  const ask = async (encoding: string): Promise<[string | null, Uint8Array]> => {
+    const response = await app.request("/", { headers: { "accept-encoding": encoding } });
+    assert.equal(response.headers.get("vary"), "accept-encoding");
+    return [response.headers.get("content-encoding"), await response.bytes()];
+  };
+  const [none, plain] = await ask("identity");
+  const [br, small] = await ask("gzip, br");
+  const [gzip, other] = await ask("gzip");
+  assert.deepEqual([none, br, gzip], [null, "br", "gzip"]);
+  assert.deepEqual(new Uint8Array(brotliDecompressSync(small)), plain);
+  assert.deepEqual(new Uint8Array(gunzipSync(other)), plain);
+  assert.ok(small.length * 5 < plain.length, `${small.length} of ${plain.length} bytes`);
 });

@@ -3,10 +3,12 @@
  * @module
  */
 import { ERROR_CODES, OtaError } from "@nix-ota/common";
-import type { Context, Hono } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { type ComponentChildren, type ComponentType, h } from "preact";
+import type { App, RequestEnv } from "../deps.ts";
 import type { FleetReader } from "../fleet_reader.ts";
 import type { Assets } from "./assets.ts";
+import { compressedResponse } from "./compress.ts";
 import { renderDocument } from "./document.tsx";
 import { PAGE_HEADERS } from "./headers.ts";
 import type {
@@ -29,18 +31,19 @@ export interface PageDeps {
   readonly assets: Assets;
   /** Where people and devices reach this server; where absent, as the request was addressed. */
   readonly origin?: string;
-  /** Refuses a request before its page sees it, by a response such as a redirect to the sign-in, or lets it go on. */
-  readonly access?: (request: Request) => Response | null | Promise<Response | null>;
+  /** Stands before every page: refuses the request, or lets it go on. Assets are the same for everyone. */
+  readonly access?: MiddlewareHandler<{ Bindings: RequestEnv }>;
   /** Told of errors that are the program's own fault. */
   readonly onFault?: (error: unknown, path: string) => void;
 }
 
 /** Adds every page of `routes`, and last the page for what does not exist. */
-export function addPages(app: Hono, deps: PageDeps): void {
+export function addPages(app: App, deps: PageDeps): void {
+  const access: MiddlewareHandler<{ Bindings: RequestEnv }> = deps.access ?? ((_, next) => next());
   for (const id of Object.keys(deps.routes).filter(isPage).sort(comparePages)) {
-    app.all(toPattern(id), (c) => answer(deps, requestOf(c, deps), (page) => showPage(deps, page, id)));
+    app.all(toPattern(id), access, (c) => answer(deps, requestOf(c, deps), (page) => showPage(deps, page, id)));
   }
-  app.get("*", (c, next) => {
+  app.get("*", access, (c, next) => {
     // Programs get the server's own answer; only browsers are shown a page.
     if (!(c.req.header("accept") ?? "").includes("text/html")) return next();
     return answer(deps, requestOf(c, deps), (page) => {
@@ -60,7 +63,7 @@ async function answer(
   show: (page: PageRequest) => Promise<Response>,
 ): Promise<Response> {
   try {
-    return await deps.access?.(page.request) ?? await show(page);
+    return await show(page);
   } catch (error) {
     if (!(error instanceof OtaError)) deps.onFault?.(error, page.url.pathname);
     return await showError(deps, page, error);
@@ -82,7 +85,12 @@ function handlerOf({ handler, default: component }: RouteModule, method: string)
   const handlers: Partial<Record<Method, Handler>> = typeof handler === "function" ? { GET: handler } : handler ?? {};
   if (asked === "GET" && component) return handlers.GET;
   const found = asked === "GET" || asked === "POST" ? handlers[asked] : undefined;
-  if (!found) throw new OtaError("method_not_allowed", `The page does not answer ${asked} (use GET)`);
+  if (!found) {
+    const allowed = [...component ? ["GET", "HEAD"] : [], ...Object.keys(handlers)];
+    throw new OtaError("method_not_allowed", `The page does not answer ${asked}`, {
+      extra: { allow: [...new Set(allowed)].join(", ") },
+    });
+  }
   return found;
 }
 
@@ -90,13 +98,15 @@ function showError(deps: PageDeps, page: PageRequest, error: unknown): Promise<R
   const known = error instanceof OtaError;
   const { status, title } = ERROR_CODES[known ? error.code : "internal"];
   const props: ErrorPageProps = { ...page, status, title, detail: known ? error.message : "" };
-  return respond(deps, props, { id: status === 404 ? "_404" : "_error", status });
+  const allow = known ? error.extra["allow"] : undefined;
+  const headers = typeof allow === "string" ? { allow } : {};
+  return respond(deps, props, { id: status === 404 ? "_404" : "_error", status, headers });
 }
 
 async function respond(
   deps: PageDeps,
   props: PageRequest,
-  { id, status }: { id: string; status: number },
+  { id, status, headers = {} }: { id: string; status: number; headers?: Readonly<Record<string, string>> },
 ): Promise<Response> {
   const { default: component, title } = moduleOf(deps, id);
   if (!component) throw new TypeError(`Cannot show routes/${id}: it has no default export`);
@@ -108,7 +118,7 @@ async function respond(
     tree: inLayouts(deps, props, { id, tree }),
     assets: deps.assets,
   });
-  return new Response(html, { status, headers: PAGE_HEADERS });
+  return compressedResponse(props.request, html, { status, headers: new Headers({ ...PAGE_HEADERS, ...headers }) });
 }
 
 function inLayouts(

@@ -1,11 +1,12 @@
 /**
- * The dashboard over a pretended fleet on a free port of this machine.
+ * The dashboard over a pretended fleet on a free port of this machine, with the assets of a production build.
  * @module
  */
 import { islands, routes } from "@/routes/manifest.gen.ts";
 import type { FleetReader } from "@/server/fleet_reader.ts";
-import { type Assets, readAssets } from "@/server/web/mod.ts";
-import { createFakeApp } from "@/server/web/testing/fake_server.ts";
+import type { Assets } from "@/server/web/mod.ts";
+import { createFakeApp, LOCAL_PEER } from "@/server/web/testing/fake_server.ts";
+import { buildAssets } from "@/tools/build.ts";
 
 /** A running server. */
 export interface Served {
@@ -17,24 +18,22 @@ export interface Served {
   stop(): Promise<void>;
 }
 
-/** What `deno task build` made. */
-export function builtAssets(): Assets {
-  return readAssets(new URL("../../dist/", import.meta.url));
-}
+let built: Promise<Assets> | undefined;
 
 /** Starts a server; on the port of an earlier one where given. */
-export function serve(reader: FleetReader, { port = 0 }: { port?: number } = {}): Served {
-  const stopping = new AbortController();
+export async function serve(reader: FleetReader, { port = 0 }: { port?: number } = {}): Promise<Served> {
+  built ??= buildAssets().then(({ assets }) => assets);
   const faults: unknown[] = [];
   const onFault = (error: unknown): void => void faults.push(error);
-  const app = createFakeApp({ reader, assets: builtAssets(), routes, islands, onFault }, stopping.signal);
-  const server = Deno.serve({ port, hostname: "127.0.0.1", onListen: () => {} }, app.fetch);
+  const { app, stop } = createFakeApp({ reader, assets: await built, routes, islands, onFault });
+  const listen = { port, hostname: "127.0.0.1", onListen: () => {} };
+  const server = Deno.serve(listen, (request) => app.fetch(request, LOCAL_PEER));
   return {
     origin: `http://127.0.0.1:${server.addr.port}`,
     port: server.addr.port,
     faults,
     async stop() {
-      stopping.abort();
+      stop();
       await server.shutdown();
     },
   };

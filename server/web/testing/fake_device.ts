@@ -50,7 +50,7 @@ export function fakeDevice(deviceId: string, changes: Partial<DeviceRow> = {}): 
     deviceId,
     fingerprint: fingerprint(seed),
     status: "accepted",
-    channel: "stable",
+    channel: "prod",
     system: "x86_64-linux",
     variant: "default",
     hostname: deviceId,
@@ -66,6 +66,15 @@ export function fakeDevice(deviceId: string, changes: Partial<DeviceRow> = {}): 
 
 /** Bytes and paths of a pretended download. */
 const DOWNLOAD = { ofPaths: 38, ofBytes: 241_172_480 } as const;
+
+/** Progress in the order of keys that the document has. */
+function progressAt(bytes: number): DeviceState["progress"] {
+  const { ofPaths, ofBytes } = DOWNLOAD;
+  return { paths: Math.floor(bytes / ofBytes * ofPaths), ofPaths, bytes, ofBytes };
+}
+
+/** An update with less luck than this fails. */
+export const MISHAP_LUCK = 0.1;
 
 /** What a device does next on its way to a release. `luck` in [0, 1) decides how fast, and whether it ends well. */
 export function nextStep(
@@ -88,19 +97,18 @@ export function nextStep(
   });
   switch (isOnAnother ? "idle" : state.phase) {
     case "idle":
-      return to({ phase: "staging", progress: { paths: 0, bytes: 0, ...DOWNLOAD } });
+      return to({ phase: "staging", progress: progressAt(0) });
     case "staging": {
       const bytes = (state.progress?.bytes ?? 0) + Math.round(DOWNLOAD.ofBytes * (0.02 + luck * 0.06));
       if (bytes >= DOWNLOAD.ofBytes) return to({ phase: "staged" });
-      const paths = Math.floor(bytes / DOWNLOAD.ofBytes * DOWNLOAD.ofPaths);
-      return to({ phase: "staging", since: state.since, progress: { paths, bytes, ...DOWNLOAD } });
+      return to({ phase: "staging", since: state.since, progress: progressAt(bytes) });
     }
     case "staged":
       return to({ phase: "activating" });
     case "activating":
       return to({ phase: "probation" });
     default:
-      return luck < 0.1 ? failed(to, device) : succeeded(to, device, release);
+      return luck < MISHAP_LUCK ? failed(to, device) : succeeded(to, device, release);
   }
 }
 

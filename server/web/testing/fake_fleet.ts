@@ -15,7 +15,7 @@ import type {
   StandingCounts,
 } from "@nix-ota/common";
 import type { DeviceQuery, FleetReader, ReleaseQuery } from "../../fleet_reader.ts";
-import { fakeDevice, fingerprint, idleState, nextStep, storePath } from "./fake_device.ts";
+import { fakeDevice, fingerprint, idleState, MISHAP_LUCK, nextStep, storePath } from "./fake_device.ts";
 
 /** Devices that a pretended server lets update at once. */
 const SLOTS = 5;
@@ -49,11 +49,12 @@ export class FakeFleet implements FleetReader {
   readonly #releases: ReleaseRow[] = [];
   readonly #listeners = new Set<(event: FleetEvent) => void>();
   readonly #now: () => number;
-  #luck: number;
+  #luck = 1;
+  /** Whether updates from now on may fail. */
+  mishaps = true;
 
-  constructor({ now, seed = 1 }: { now: () => number; seed?: number }) {
+  constructor({ now }: { now: () => number }) {
     this.#now = now;
-    this.#luck = seed;
   }
 
   /** How many listen to the events. */
@@ -68,12 +69,13 @@ export class FakeFleet implements FleetReader {
     this.#tell({ kind: "fleet", fleet: this.fleet() });
   }
 
-  /** Publishes a release: every device of the channel has to go there. */
-  publish(release: ReleaseRow): void {
+  /** Publishes a release: every device of the channel has to go there, unless it happened long ago. */
+  publish(release: ReleaseRow, { quietly = false }: { quietly?: boolean } = {}): void {
     this.#releases.unshift(release);
+    if (quietly) return;
     this.#tell({ kind: "release", release });
     for (const device of this.#devices.values()) {
-      if (device.channel === release.channel && device.status === "accepted") {
+      if (device.channel === release.channel && device.standing !== "no_target" && device.status === "accepted") {
         this.#devices.set(device.deviceId, { ...device, standing: "waiting" });
         this.#tell({ kind: "device", device: { ...device, standing: "waiting" } });
       }
@@ -163,61 +165,62 @@ export class FakeFleet implements FleetReader {
     this.#luck = (this.#luck + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#luck ^ (this.#luck >>> 15), 1 | this.#luck);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    const luck = ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    return this.mishaps ? luck : Math.max(MISHAP_LUCK, luck);
   }
 }
 
 /** A fleet in the middle of an update, with one of everything that can be seen. */
 export function busyFleet(now: () => number): FakeFleet {
   const fleet = new FakeFleet({ now });
-  const startMs = now();
+  const nowMs = now();
   const HOUR_MS = 3_600_000;
-  const before = {
-    runningRevision: 41,
+  const enrolledMs = nowMs - 900 * HOUR_MS;
+  const settled = (channel: string, revision: number, hoursAgo: number): Partial<DeviceRow> => ({
+    channel,
+    enrolledMs,
+    seenMs: nowMs - 9_000,
     standing: "current",
-    seenMs: startMs - 9_000,
-    enrolledMs: startMs - 90 * HOUR_MS,
-  } as const;
+    runningRevision: revision,
+    state: { ...idleState(nowMs - hoursAgo * HOUR_MS), result: "succeeded" },
+  });
   for (let at = 1; at <= 14; at++) {
-    fleet.put(fakeDevice(`kiosk-${String(at).padStart(3, "0")}`, {
-      ...before,
-      state: { ...idleState(startMs - 26 * HOUR_MS), result: "succeeded" },
-    }));
+    fleet.put(fakeDevice(`kiosk-${String(at).padStart(3, "0")}`, settled("prod", 41, 26)));
   }
-  for (const name of ["lab-fridge", "lab-press", "lab-scale"]) {
-    fleet.put(
-      fakeDevice(name, {
-        ...before,
-        channel: "beta",
-        state: { ...idleState(startMs - 2 * HOUR_MS), result: "succeeded" },
-      }),
-    );
-  }
-  fleet.publish(fakeRelease("stable", 41, { publishedMs: startMs - 27 * HOUR_MS, notes: "Kernel 6.12.40" }));
-  fleet.publish(fakeRelease("beta", 58, {
-    publishedMs: startMs - 3 * HOUR_MS,
-    notes: "Try the new printer driver",
-    signers: [fingerprint(4), fingerprint(9)],
-  }));
-  for (let at = 0; at < 60; at++) fleet.step();
+  for (const name of ["lab-fridge", "lab-press", "lab-scale"]) fleet.put(fakeDevice(name, settled("beta", 58, 2)));
   fleet.put(fakeDevice("oven-arm", {
-    ...before,
+    ...settled("prod", 41, 26),
     system: "aarch64-linux",
     standing: "no_target",
-    state: { ...idleState(startMs - HOUR_MS), result: "refused", reason: "no_target" },
+    state: { ...idleState(nowMs - HOUR_MS), result: "refused", reason: "no_target" },
   }));
-  fleet.publish(fakeRelease("stable", 42, {
-    publishedMs: startMs - 95_000,
-    notes: "Fixes the clock that went back an hour, kernel 6.12.41",
-  }));
-  for (let at = 0; at < 34; at++) fleet.step();
   fleet.put(fakeDevice("kiosk-015", {
     status: "pending",
     standing: "pending",
+    channel: "prod",
     seenMs: null,
     state: null,
-    enrolledMs: startMs - 41_000,
+    enrolledMs: nowMs - 41_000,
     hostname: "kiosk-015.shop.example",
   }));
+  for (const release of pastReleases(nowMs)) fleet.publish(release, { quietly: true });
+  fleet.publish(fakeRelease("prod", 42, {
+    publishedMs: nowMs - 95_000,
+    notes: "Fixes the clock that went back an hour, kernel 6.12.41",
+  }));
+  for (let at = 0; at < 49; at++) fleet.step();
   return fleet;
+}
+
+function pastReleases(nowMs: number): readonly ReleaseRow[] {
+  const HOUR_MS = 3_600_000;
+  return [
+    fakeRelease("prod", 40, { publishedMs: nowMs - 190 * HOUR_MS, notes: "Receipt printer retries" }),
+    fakeRelease("prod", 41, { publishedMs: nowMs - 27 * HOUR_MS, notes: "Kernel 6.12.40" }),
+    fakeRelease("beta", 58, {
+      publishedMs: nowMs - 3 * HOUR_MS,
+      notes: "Try the new printer driver",
+      signers: [fingerprint(4), fingerprint(9)],
+    }),
+  ];
 }
