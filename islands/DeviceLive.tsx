@@ -15,6 +15,7 @@ export default function DeviceLive(props: { device: DeviceRow; origin: string; m
   useEffect(() =>
     follow({
       read: () => readApi(operatorPaths.device(deviceId), DeviceRow),
+      needsReading: (event) => event.kind === "release" && event.release.channel === props.device.channel,
       onReading: (reading) => device.value = reading,
       onEvents: (events) => {
         for (const event of events) {

@@ -8,3 +8,4 @@ export type { App, AppDeps, RequestEnv } from "./deps.ts";
 export type { DeviceQuery, FleetReader, ReleaseQuery } from "./fleet_reader.ts";
 export { type RunningServer, type StartOptions, startServer } from "./start.ts";
 export { parseConfig } from "./config.ts";
+export { mountDashboard, readAssets } from "./web/mod.ts";

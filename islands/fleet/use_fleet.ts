@@ -15,6 +15,7 @@ export function useFleet(first: View): View {
   useEffect(() =>
     follow({
       read: () => readSnapshot(first.filter),
+      needsReading: ({ kind }) => kind === "release",
       onReading: (snapshot) => view.value = applySnapshot(view.value, snapshot),
       onEvents: (events) => view.value = events.reduce(applyEvent, view.value),
     }), []);

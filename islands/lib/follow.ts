@@ -9,20 +9,26 @@ import { misunderstood, onLive } from "./live.ts";
 const BATCH_MS = 80;
 /** A reading that could not be had is tried again after this long. */
 const RETRY_MS = 3_000;
+/** An answer that takes longer is not waited for: events wait behind it. */
+const READ_MS = 10_000;
 
 /** What follows. */
 export interface Follower<Reading> {
   /** Asks the server for everything that matters here. */
   read(): Promise<Reading>;
   onReading(reading: Reading): void;
+  /** Whether an event changes more than it tells: a release changes the standing of every device of its channel. */
+  needsReading(event: FleetEvent): boolean;
   /** Events since the last reading, oldest first; never empty. */
   onEvents(events: readonly FleetEvent[]): void;
 }
 
 /** Follows until the returned function is called. */
-export function follow<Reading>({ read, onReading, onEvents }: Follower<Reading>): () => void {
+export function follow<Reading>({ read, onReading, needsReading, onEvents }: Follower<Reading>): () => void {
   let queue: FleetEvent[] = [];
   let isReading = false;
+  /** Whether something happened that the reading under way may not have seen. */
+  let readAgain = false;
   let batchTimer: ReturnType<typeof setTimeout> | undefined;
   let retryTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -36,7 +42,9 @@ export function follow<Reading>({ read, onReading, onEvents }: Follower<Reading>
 
   async function catchUp(): Promise<void> {
     clearTimeout(retryTimer);
+    if (isReading) return void (readAgain = true);
     isReading = true;
+    readAgain = false;
     try {
       onReading(await read());
     } catch (error) {
@@ -45,6 +53,7 @@ export function follow<Reading>({ read, onReading, onEvents }: Follower<Reading>
       retryTimer = setTimeout(catchUp, RETRY_MS);
     }
     isReading = false;
+    if (readAgain) return void catchUp();
     flush();
   }
 
@@ -53,6 +62,7 @@ export function follow<Reading>({ read, onReading, onEvents }: Follower<Reading>
     onEvent: (event) => {
       queue.push(event);
       batchTimer ??= setTimeout(flush, BATCH_MS);
+      if (needsReading(event)) void catchUp();
     },
   });
   return () => {
@@ -67,7 +77,7 @@ export function follow<Reading>({ read, onReading, onEvents }: Follower<Reading>
  * @throws {Error} Where the server refuses, or answers something else than it should.
  */
 export async function readApi<T>(path: string, parse: Parser<T>): Promise<T> {
-  const response = await fetch(path);
+  const response = await fetch(path, { signal: AbortSignal.timeout(READ_MS) });
   if (!response.ok) throw new Error(`Cannot read ${path}: the server answered ${response.status}`);
   return parse(await response.json(), "");
 }

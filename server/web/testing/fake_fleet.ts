@@ -69,7 +69,10 @@ export class FakeFleet implements FleetReader {
     this.#tell({ kind: "fleet", fleet: this.fleet() });
   }
 
-  /** Publishes a release: every device of the channel has to go there, unless it happened long ago. */
+  /**
+   * Publishes a release: every device of the channel has to go there, unless it happened long ago. Devices are not
+   * told of one by one, as the server does not either.
+   */
   publish(release: ReleaseRow, { quietly = false }: { quietly?: boolean } = {}): void {
     this.#releases.unshift(release);
     if (quietly) return;
@@ -77,7 +80,6 @@ export class FakeFleet implements FleetReader {
     for (const device of this.#devices.values()) {
       if (device.channel === release.channel && device.standing !== "no_target" && device.status === "accepted") {
         this.#devices.set(device.deviceId, { ...device, standing: "waiting" });
-        this.#tell({ kind: "device", device: { ...device, standing: "waiting" } });
       }
     }
     this.#tell({ kind: "fleet", fleet: this.fleet() });
