@@ -75,10 +75,19 @@ function checkValue(value: Json, depth: number): void {
       `Cannot read the document as it nests deeper than ${JSON_DEPTH_MAX} levels`,
     );
   }
+  if (isList(value)) {
+    for (const member of value) checkValue(member, depth + 1);
+    return;
+  }
   for (const [key, member] of Object.entries(value)) {
     checkString(key);
     checkValue(member, depth + 1);
   }
+}
+
+/** `Array.isArray`, which does not narrow lists that are read-only. */
+function isList(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
 }
 
 function checkNumber(value: number): void {
