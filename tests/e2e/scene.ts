@@ -19,7 +19,7 @@ export type SceneOptions<Name extends string> = {
   factory: Name;
   /** Host directory of the cache that the scene serves; the depot's unless told. */
   cacheDir?: string;
-  /** Puts the device's /nix on a file system of this many bytes. */
+  /** Size of the device's /nix in bytes; as much as the host's memory bears unless told. */
   storeBytes?: number;
   /** Further flags of the server, over `--enrolment open`. */
   serverFlags?: readonly string[];
@@ -27,7 +27,12 @@ export type SceneOptions<Name extends string> = {
   agent?: Readonly<Record<string, unknown>>;
   /** Options of Nix that the device's own are overruled by, whatever the agent asks for, such as shorter time limits. */
   nixOptions?: readonly string[];
+  /** A line of shell that is run before one of Nix' programs, by its name. */
+  beforeNix?: Partial<Record<NixProgram, string>>;
 };
+
+/** What the agent calls of Nix. */
+type NixProgram = "nix" | "nix-env" | "nix-store";
 
 /** What the device does at this moment, seen from outside the agent. */
 export type DeviceSight = {
@@ -82,9 +87,8 @@ export class Scene<Name extends string> implements AsyncDisposable {
     const flags = ["--public-key", depot.publicKey, "--enrolment", "open", ...options.serverFlags ?? []];
     const control = parts.use(new ControlServer({ folder, port: freePort(), flags }));
     const cache = parts.use(startCacheServer({ dir: options.cacheDir ?? depot.cacheDir }));
-    const { storeBytes } = options;
     const device = parts.use(
-      await createNamespaceDevice({ tools: depot.tools, ...(storeBytes === undefined ? {} : { storeBytes }) }),
+      await createNamespaceDevice({ tools: depot.tools, store: options.storeBytes ?? "memory" }),
     );
     await Promise.all([
       control.start(),
@@ -96,7 +100,7 @@ export class Scene<Name extends string> implements AsyncDisposable {
     ]);
     await device.writeText(BOOT_ID_FILE, `${crypto.randomUUID()}\n`);
     const scene = new Scene(parts.move(), { depot, device, control, cache });
-    await overruleNix(device, options.nixOptions ?? []);
+    await wrapNix(device, options);
     await scene.configure({ nixBinDir: NIX_DIR, ...options.agent });
     return scene;
   }
@@ -271,10 +275,14 @@ export class Scene<Name extends string> implements AsyncDisposable {
   }
 }
 
-/** Puts a Nix in the device that adds options to whatever it is asked to do. */
-async function overruleNix(device: NamespaceDevice, options: readonly string[]): Promise<void> {
-  const script = `mkdir -p ${NIX_DIR} && cd ${NIX_DIR} && for name in nix nix-env nix-store; do
-printf '#!/bin/sh\nexec /rig/bin/%s "$@" ${options.join(" ")}\n' $name > $name && chmod +x $name
-done`;
-  await device.output(["sh", "-ec", script]);
+/** Puts a Nix in the device that does as a scene wants it to. */
+async function wrapNix(
+  device: NamespaceDevice,
+  { nixOptions = [], beforeNix = {} }: Pick<SceneOptions<never>, "nixOptions" | "beforeNix">,
+): Promise<void> {
+  for (const name of ["nix", "nix-env", "nix-store"] as const) {
+    const script = `#!/bin/sh\n${beforeNix[name] ?? ""}\nexec /rig/bin/${name} "$@" ${nixOptions.join(" ")}\n`;
+    await device.writeText(`${NIX_DIR}/${name}`, script);
+  }
+  await device.output(["sh", "-c", `chmod +x ${NIX_DIR}/*`]);
 }
