@@ -34,7 +34,7 @@ const SMALL: Omit<SystemSpec, "generation"> = { baseBytes: 300_000, deltaBytes: 
 /** Builds systems, in the order given, and stocks a cache with all but those named in `missing`. */
 export async function openDepot<Name extends string>(
   specs: Readonly<Record<Name, SystemSpec>>,
-  { missing = [] }: { missing?: readonly Name[] } = {},
+  { missing = [] }: { missing?: readonly NoInfer<Name>[] } = {},
 ): Promise<Depot<Name>> {
   await using parts = new AsyncDisposableStack();
   const tools = await ensureNix();
@@ -71,7 +71,8 @@ async function closureOf(ci: CiMachine, { storePath }: BuiltSystem): Promise<rea
 
 /** Opens a depot before the first test of the calling file and closes it after the last. The answer gives it to a test. */
 export function depotOfFile<Name extends string>(
-  ...[specs, options]: Parameters<typeof openDepot<Name>>
+  specs: Readonly<Record<Name, SystemSpec>>,
+  options: { missing?: readonly NoInfer<Name>[] } = {},
 ): () => Depot<Name> {
   let depot: Depot<Name> | undefined;
   Deno.test.beforeAll(async () => {
