@@ -26,7 +26,10 @@ export function parseBase64(text: string): Bytes | null {
     return null;
   }
   if (btoa(binary) !== text) return null;
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  // A plain loop: `Uint8Array.from` over a string takes a hundred times as long.
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < bytes.length; at += 1) bytes[at] = binary.charCodeAt(at);
+  return bytes;
 }
 
 /** Lower-case hexadecimal (RFC 4648 section 8), without a prefix. */

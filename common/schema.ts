@@ -130,13 +130,16 @@ export function record<F extends Fields>(fields: F): Parser<Shape<F>> {
   return (value, at) => {
     const object = asObject(value, at);
     const found = Object.keys(object);
+    // Nearly every document is right: one look tells, and only then is it asked what is wrong.
+    if (found.length === wanted.length && found.every((key, index) => key === wanted[index])) {
+      return pick(fields, object, at);
+    }
     const unknown = found.find((key) => !wanted.includes(key));
     if (unknown !== undefined) throw new SchemaError(at, `has the unknown key ${show(unknown)}`);
     const missing = wanted.find((key) => !found.includes(key));
     if (missing !== undefined) throw new SchemaError(at, `lacks the key "${missing}"`);
     const moved = wanted.findIndex((key, index) => found[index] !== key);
-    if (moved >= 0) throw new SchemaError(at, `must have "${wanted[moved]}" as its key number ${moved + 1}`);
-    return pick(fields, object, at);
+    throw new SchemaError(at, `must have "${wanted[moved]}" as its key number ${moved + 1}`);
   };
 }
 
