@@ -46,8 +46,8 @@ function addHealth(app: App, { isReady }: AppDeps): void {
   const headers = { "cache-control": "no-store" };
   addRoute(app, "/healthz", { GET: (c) => c.text("ok\n", 200, headers) });
   addRoute(app, "/readyz", {
-    GET: (c) => {
-      if (isReady()) return c.text("ready\n", 200, headers);
+    GET: async (c) => {
+      if (await isReady()) return c.text("ready\n", 200, headers);
       throw new OtaError("not_ready", "Cannot take requests as the server is starting, stopping or cannot write", {
         extra: { retryAfter: 5 },
       });

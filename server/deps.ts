@@ -39,7 +39,7 @@ export interface AppDeps {
   readonly access: Access;
   readonly trustKeys: TrustKeys;
   /** Whether the server can take writes: what `/readyz` answers. */
-  readonly isReady: () => boolean;
+  readonly isReady: () => Promise<boolean>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** A value in [0, 1), for spreading devices. */

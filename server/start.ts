@@ -2,7 +2,7 @@
  * A running server: everything that is held open, in the order in which it is opened and closed.
  * @module
  */
-import type { Log } from "@nix-ota/common";
+import { type Log, REQUEST_LIMITS } from "@nix-ota/common";
 import { createAccess } from "./access.ts";
 import { createEventHub } from "./api/event_hub.ts";
 import { createApp } from "./app.ts";
@@ -10,8 +10,8 @@ import { type Config, configuredKeys } from "./config.ts";
 import { ensurePublishToken, ensureReadSecret, openDataDir } from "./data_dir.ts";
 import type { App, AppDeps } from "./deps.ts";
 import { IDLE_MS, listenBehindProxy, type Listener, listenGuarded } from "./listen.ts";
-import { REQUEST_LIMITS } from "@nix-ota/common";
 import { startMaintenance } from "./maintenance.ts";
+import { createReadiness } from "./readiness.ts";
 import { createReadModel } from "./read_model.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { createReadTokens, parseTokenFile, type TokenHash } from "./tokens.ts";
@@ -48,7 +48,7 @@ const GRACE_MS = 3000;
 export async function startServer({ config, log, mountPages, onFatal }: StartOptions): Promise<RunningServer> {
   const dataDir = openDataDir(config.dataDir);
   let store: Store | null = null;
-  let writable = true;
+  let running = true;
   try {
     const publishToken = config.publishTokenFile === null
       ? ensurePublishToken(config.dataDir)
@@ -57,12 +57,13 @@ export async function startServer({ config, log, mountPages, onFatal }: StartOpt
     const { enrolTokenFile } = config;
     const enrolTokens = enrolTokenFile === null ? [] : readTokens(enrolTokenFile, "the enrolment token file");
     const dieOnce = (error: Error): void => {
-      writable = false;
+      running = false;
       onFatal(error);
     };
     store = await openStore({ path: dataDir.databasePath, writer: "worker", onFatal: dieOnce });
     await store.claimFleet(config.fleet);
-    const deps = createDeps({ config, log, store, publishTokens, enrolTokens, isReady: () => writable });
+    const isReady = createReadiness({ probe: probeOf(store), isRunning: () => running, now: Date.now });
+    const deps = createDeps({ config, log, store, publishTokens, enrolTokens, isReady });
     const hub = createEventHub({
       first: () => ({ kind: "fleet", fleet: deps.reader.fleet() }),
       subscribe: deps.reader.subscribe,
@@ -73,7 +74,7 @@ export async function startServer({ config, log, mountPages, onFatal }: StartOpt
     const maintenance = startMaintenance(store, log);
     const opened = store;
     const stop = async (): Promise<void> => {
-      writable = false;
+      running = false;
       const closed = listener.stop(GRACE_MS);
       deps.waiters.stop();
       hub.stop();
@@ -97,7 +98,7 @@ function createDeps({ config, log, store, publishTokens, enrolTokens, isReady }:
   store: Store;
   publishTokens: readonly TokenHash[];
   enrolTokens: readonly TokenHash[];
-  isReady: () => boolean;
+  isReady: AppDeps["isReady"];
 }): AppDeps {
   const now = Date.now;
   const { fleet, enrolment, releaseReads, pollSeconds, behindProxy, dataDir } = config;
@@ -121,6 +122,10 @@ function createDeps({ config, log, store, publishTokens, enrolTokens, isReady }:
     random: Math.random,
     log,
   };
+}
+
+function probeOf(store: Store): () => Promise<unknown> {
+  return () => store.submit<"probe">({ kind: "probe", nowMs: Date.now() });
 }
 
 async function openListener(config: Config, app: App): Promise<Listener> {

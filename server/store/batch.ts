@@ -9,7 +9,7 @@ import { prepareEnrol } from "./enrol_job.ts";
 import type { Job, Outcome } from "./jobs.ts";
 import { prepareLog } from "./log_job.ts";
 import { preparePublish } from "./publish_job.ts";
-import { prepareClaim, prepareDecide, prepareListing, preparePrune } from "./small_jobs.ts";
+import { prepareClaim, prepareDecide, prepareListing, prepareProbe, preparePrune } from "./small_jobs.ts";
 
 /** What came of a job: its outcome, or the fault that kept it from having one. */
 export type Result = { readonly kind: "done"; readonly outcome: Outcome } | {
@@ -62,6 +62,7 @@ function prepareJobs(db: Database): (job: Job) => Outcome {
   const decide = prepareDecide(db);
   const prune = preparePrune(db);
   const claim = prepareClaim(db);
+  const probe = prepareProbe(db);
   return (job) => {
     switch (job.kind) {
       case "enrol":
@@ -78,6 +79,8 @@ function prepareJobs(db: Database): (job: Job) => Outcome {
         return decide(job);
       case "claim":
         return claim(job);
+      case "probe":
+        return probe(job);
       case "prune":
         return prune(job);
     }

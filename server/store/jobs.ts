@@ -188,6 +188,17 @@ export interface Claimed {
   readonly kind: "claimed";
 }
 
+/** Something is written, to see that it can be. */
+export interface ProbeJob {
+  readonly kind: "probe";
+  readonly nowMs: number;
+}
+
+/** It was written. */
+export interface Probed {
+  readonly kind: "probed";
+}
+
 /** Every job with what comes of it. */
 export interface Work {
   readonly enrol: { readonly job: EnrolJob; readonly outcome: Enrolled | Refusal };
@@ -196,6 +207,7 @@ export interface Work {
   readonly publish: { readonly job: PublishJob; readonly outcome: Published | Refusal };
   readonly listing: { readonly job: ListingJob; readonly outcome: Listed | Refusal };
   readonly decide: { readonly job: DecideJob; readonly outcome: Decided | Refusal };
+  readonly probe: { readonly job: ProbeJob; readonly outcome: Probed | Refusal };
   readonly claim: { readonly job: ClaimJob; readonly outcome: Claimed | Refusal };
   readonly prune: { readonly job: PruneJob; readonly outcome: Pruned | Refusal };
 }

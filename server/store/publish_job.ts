@@ -88,7 +88,7 @@ export function preparePublish(db: Database): (job: PublishJob) => Published | R
       );
     }
     setHead.run(channel, revision);
-    restand.run(channel);
+    restand.run(channel, revision);
     record({
       atMs: job.nowMs,
       kind: "release_published",

@@ -1,4 +1,4 @@
-/** Jobs of a few lines: the fleet's name, closure listings, operators' decisions, pruning. */
+/** Jobs of a few lines: the fleet's name, a probe, closure listings, operators' decisions, pruning. */
 import type { Database } from "./database.ts";
 import { prepareEvents } from "./events.ts";
 import {
@@ -8,6 +8,8 @@ import {
   type DecideJob,
   type Listed,
   type ListingJob,
+  type Probed,
+  type ProbeJob,
   type Pruned,
   type PruneJob,
   type Refusal,
@@ -33,6 +35,18 @@ export function prepareClaim(db: Database): (job: ClaimJob) => Claimed | Refusal
       );
     }
     return { kind: "claimed" };
+  };
+}
+
+const PROBE = `
+INSERT INTO meta (key, value) VALUES ('probed_ms', ?) ON CONFLICT DO UPDATE SET value = excluded.value`;
+
+/** Makes the function that writes something small, to see that it can be. */
+export function prepareProbe(db: Database): (job: ProbeJob) => Probed {
+  const probe = db.prepare(PROBE);
+  return ({ nowMs }) => {
+    probe.run(String(nowMs));
+    return { kind: "probed" };
   };
 }
 

@@ -7,7 +7,7 @@ import type { FleetQueries } from "./fleet_queries.ts";
 import { prepareFleetQueries } from "./fleet_queries.ts";
 import { createGroupCommit } from "./group_commit.ts";
 import { type Database, openReadOnly } from "./database.ts";
-import { prepareWireQueries, type StoredRelease, type WireQueries } from "./wire_queries.ts";
+import { type DeviceIdentity, prepareWireQueries, type StoredRelease, type WireQueries } from "./wire_queries.ts";
 import { openWriterHere, startWriter, type Writer } from "./writer.ts";
 
 /** What a committed job changed for those who watch. */
@@ -43,6 +43,8 @@ export interface StoreOptions {
 
 /** Heads kept in memory, so that a poll reads no database. */
 const HEADS_MAX = 512;
+/** Device keys kept in memory, so that a check-in reads none: some 500 bytes each. */
+const IDENTITIES_MAX = 50_000;
 
 /**
  * Opens the store.
@@ -62,6 +64,7 @@ function joinStore(writer: Writer, db: Database): Store {
   const queue = createGroupCommit(writer.commit);
   const queries = prepareWireQueries(db);
   const heads = new Map<string, StoredRelease>();
+  const identities = new Map<string, DeviceIdentity>();
   const listeners: ((change: Change) => void)[] = [];
 
   function head(channel: string): StoredRelease | null {
@@ -73,17 +76,39 @@ function joinStore(writer: Writer, db: Database): Store {
     return found;
   }
 
-  async function submit<K extends JobKind>(job: Work[K]["job"]): Promise<Exclude<OutcomeOf<K>, Refusal>> {
-    const outcome = await queue.submit<K>(job);
+  function identity(name: string): DeviceIdentity | null {
+    const known = identities.get(name);
+    if (known !== undefined) return known;
+    const found = queries.identity(name);
+    if (found === null) return null;
+    const [oldest] = identities.keys();
+    if (identities.size >= IDENTITIES_MAX && oldest !== undefined) identities.delete(oldest);
+    identities.set(name, found);
+    return found;
+  }
+
+  /** All writes come by here, so what is kept in memory cannot grow old. */
+  function forget(job: Work[JobKind]["job"]): void {
     if (job.kind === "publish") heads.delete(job.release.channel);
-    const change = changeOf(job, outcome);
-    if (change !== null) listeners.forEach((listener) => listener(change));
-    return outcome;
+    else if (job.kind === "enrol" || job.kind === "decide") identities.delete(job.name);
+    else if (job.kind === "prune") identities.clear();
+  }
+
+  async function submit<K extends JobKind>(job: Work[K]["job"]): Promise<Exclude<OutcomeOf<K>, Refusal>> {
+    try {
+      const outcome = await queue.submit<K>(job);
+      const change = changeOf(job, outcome);
+      if (change !== null) listeners.forEach((listener) => listener(change));
+      return outcome;
+    } finally {
+      forget(job); // Of a commit that failed nobody can say whether it was written.
+    }
   }
 
   return {
     ...queries,
     head,
+    identity,
     submit,
     fleetQueries: prepareFleetQueries(db),
     onChange: (listener) => void listeners.push(listener),

@@ -138,7 +138,7 @@ function createTestDeps({ options, store, clock, logged, signer }: {
       now,
     }),
     trustKeys: createTrustKeys({ configured: keys, pinned: store.pinnedKeys }),
-    isReady: () => true,
+    isReady: () => Promise.resolve(true),
     now,
     random: () => 0.5,
     log: (_level, event) => void logged.push(event),

@@ -64,7 +64,6 @@ CREATE TABLE device (
   facts TEXT NOT NULL
 ) STRICT;
 CREATE INDEX device_by_channel ON device (channel, name);
-CREATE INDEX device_by_standing ON device (standing, name);
 CREATE INDEX device_by_channel_standing ON device (channel, standing, name);
 
 CREATE TABLE device_seen (
