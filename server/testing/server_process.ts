@@ -1,9 +1,9 @@
 /**
- * The real program as a process, for tests of what a process does: starting, stopping, dying.
+ * The program as a process, without its pages, for tests of what a process does: starting, stopping, dying.
  * @module
  */
 
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const MAIN = new URL("./headless.ts", import.meta.url).pathname;
 /** A first start compiles nothing, but the machine may be busy. */
 const START_MS = 30_000;
 
