@@ -87,9 +87,9 @@ export class Scene<Name extends string> implements AsyncDisposable {
     const flags = ["--public-key", depot.publicKey, "--enrolment", "open", ...options.serverFlags ?? []];
     const control = parts.use(new ControlServer({ folder, port: freePort(), flags }));
     const cache = parts.use(startCacheServer({ dir: options.cacheDir ?? depot.cacheDir }));
-    const device = parts.use(
-      await createNamespaceDevice({ tools: depot.tools, store: options.storeBytes ?? "memory" }),
-    );
+    const { storeBytes } = options;
+    const size = storeBytes === undefined ? {} : { storeBytes };
+    const device = parts.use(await createNamespaceDevice({ tools: depot.tools, ...size }));
     await Promise.all([
       control.start(),
       installFactorySystem(device, {
