@@ -43,6 +43,8 @@ export interface Api {
   readonly signal: AbortSignal;
   readonly random: () => number;
   readonly now: () => number;
+  /** Longest time for one request; {@link REQUEST_TIMEOUT_MS} outside tests. Milliseconds. */
+  readonly timeoutMs: number;
 }
 
 /** Where a closure listing is. */
@@ -75,7 +77,7 @@ async function ask(api: Api, { path, timeoutMs, doing, ...request }: Ask): Promi
         ...request,
         headers,
         url: api.server + path,
-        timeoutMs: timeoutMs ?? REQUEST_TIMEOUT_MS,
+        timeoutMs: timeoutMs ?? api.timeoutMs,
         signal: api.signal,
       });
       if (![429, 502, 503, 504].includes(got.status)) return { done: got };
@@ -128,36 +130,29 @@ export function problemOf(answer: HttpAnswer): Problem {
   return parseProblem(answer.status, body);
 }
 
-/** The error for an answer that is not 2xx. */
-export function refusal(api: Api, doing: string, { status, code, detail }: Problem): CliError {
-  const { sentence, exit } = explain(status, code, detail);
-  return new CliError(exit, `Cannot ${doing}: ${sentence} (${api.server})`, {
-    code: code ?? (exit === EXIT.serverUnreachable ? "server_answer_invalid" : "unexpected"),
-  });
+/** The error for an answer that is not 2xx: the server's own sentence where it is one of ours. */
+export function refusal({ server }: Api, doing: string, { status, code, detail }: Problem): CliError {
+  if (code === null) return strange(server, doing, status);
+  if (code === "unauthorized") {
+    const message =
+      `Cannot ${doing}: the server ${server} does not accept the token (give a valid one with --token-file)`;
+    return new CliError(EXIT.serverRefused, message, { code });
+  }
+  const exit = status >= 500 ? EXIT.serverUnreachable : EXIT.serverRefused;
+  return new CliError(exit, `${detail.replace(/\.$/, "")} (says the server ${server}, asked to ${doing})`, { code });
 }
 
-function explain(status: number, code: Problem["code"], detail: string): { sentence: string; exit: CliError["exit"] } {
-  if (status === 401) {
-    return {
-      exit: EXIT.serverRefused,
-      sentence: "the server does not accept the token; give a valid one with --token-file",
-    };
-  }
-  if (status === 403) return { exit: EXIT.serverRefused, sentence: `the token does not permit this, ${lower(detail)}` };
-  if (status >= 500) {
-    return { exit: EXIT.serverUnreachable, sentence: `the server fails with ${status}, ${lower(detail)}` };
-  }
-  if (code === null) {
-    return {
-      exit: EXIT.serverUnreachable,
-      sentence: `something that is no nix-ota server answers ${status}; check --server`,
-    };
-  }
-  return { exit: EXIT.serverRefused, sentence: `the server refuses, ${lower(detail)}` };
-}
-
-function lower(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
+function strange(server: string, doing: string, status: number): CliError {
+  const what = status >= 500
+    ? `fails with ${status}`
+    : `answers ${status}, which is not what a nix-ota server would say`;
+  return new CliError(
+    EXIT.serverUnreachable,
+    `Cannot ${doing}: ${server} ${what} (check --server and what stands before it)`,
+    {
+      code: "server_answer_invalid",
+    },
+  );
 }
 
 async function askJson<T>(api: Api, parser: Parser<T>, request: Ask): Promise<T> {

@@ -14,7 +14,10 @@ import { VERSION } from "./version.ts";
 /** The world of the command line; one for a process, another for a test. */
 export type World = Omit<Context, "ui"> & { readonly streams: Streams };
 
-const JSON_OPTION: OptionSpec = { flags: "--json", about: "one JSON document on stdout; text for people on stderr" };
+const JSON_OPTION: OptionSpec = {
+  flags: "--json",
+  about: "print one JSON document on stdout; steps and errors stay on stderr",
+};
 
 /** Runs a command line (without the program's own name) and answers with the exit code; it does not throw. */
 export async function runCli(argv: readonly string[], world: World): Promise<number> {

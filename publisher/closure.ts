@@ -5,7 +5,7 @@
 import { type ClosureSummary, parseStorePath, schema, summariseClosure } from "@nix-ota/common";
 import { CliError, EXIT, usageError } from "./errors.ts";
 import { directoryOf, fileReason } from "./files.ts";
-import { nixReason, runNix } from "./nix.ts";
+import { type NixOutput, nixReason, runNix } from "./nix.ts";
 import { type LocalPath, parsePathInfo } from "./path_info.ts";
 
 /** A system ready to be signed. */
@@ -129,8 +129,15 @@ export async function readClosure(
   };
 }
 
+/** Nix 2.33 and later ask for a version of the format, and mean to insist on it one day; older ones do not know it. */
+async function runPathInfo(storePath: string, signal: AbortSignal): Promise<NixOutput> {
+  const plain = await runNix(["path-info", "--json", "-r", "--", storePath], signal);
+  if (plain.code === 0 || !plain.stderr.includes("--json-format")) return plain;
+  return await runNix(["path-info", "--json", "--json-format", "2", "-r", "--", storePath], signal);
+}
+
 async function walk(storePath: string, signal: AbortSignal): Promise<readonly LocalPath[]> {
-  const { code, stdout, stderr } = await runNix(["path-info", "--json", "-r", "--", storePath], signal);
+  const { code, stdout, stderr } = await runPathInfo(storePath, signal);
   if (code !== 0) throw unusable(storePath, `nix cannot walk its closure, ${nixReason(stderr)}`);
   try {
     return parsePathInfo(stdout);

@@ -3,7 +3,7 @@
  * @module
  */
 import { decodeUtf8 } from "@nix-ota/common";
-import type { Api } from "./api.ts";
+import { type Api, REQUEST_TIMEOUT_MS } from "./api.ts";
 import { type Context, grouped, missingOption, type OptionSpec, quoted, type Raw } from "./context.ts";
 import { usageError } from "./errors.ts";
 import { readInput } from "./files.ts";
@@ -94,5 +94,6 @@ export async function openApi(
   if (read === null && token === "required") {
     throw missingOption("--token-file", "a file with the access token, or --token - to read it from stdin", "./token");
   }
-  return { server: href, token: read, signal: context.signal, random: context.random, now: context.now };
+  const { signal, random, now } = context;
+  return { server: href, token: read, signal, random, now, timeoutMs: REQUEST_TIMEOUT_MS };
 }

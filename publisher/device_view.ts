@@ -24,11 +24,12 @@ export function formatAgo(thenMs: number | null, nowMs: number): string {
   return `${count} ${unit} ago`;
 }
 
-/** A reason code and the sentence that goes with it; a code of a newer server stands for itself. */
+/** The sentence that goes with a reason, and the reason itself; one of a newer server stands for itself. */
 export function explainReason(reason: string): string {
-  const [code = "", ...about] = reason.split(":");
-  const sentence = Object.hasOwn(REASONS, code) ? `${code}, ${REASONS[code as keyof typeof REASONS]}` : code;
-  return about.length === 0 ? sentence : `${sentence} (${about.join(":")})`;
+  const [code = ""] = reason.split(":");
+  if (!Object.hasOwn(REASONS, code)) return reason;
+  const sentence = REASONS[code as keyof typeof REASONS]; // `code` is a key, as was just seen.
+  return `${sentence.charAt(0).toLowerCase()}${sentence.slice(1)} (${reason})`;
 }
 
 /** What a device is doing or how its last attempt ended, in a few words. */
@@ -38,6 +39,8 @@ export function describeDevice({ standing, state }: Pick<DeviceRow, "standing" |
   if (standing === "no_target") return "the release has nothing for its kind";
   if (state === null) return "has not checked in yet";
   if (state.phase !== "idle") return describePhase(state);
+  // What a waiting device says of itself may be about an older release, except that it waits for its reboot.
+  if (standing === "waiting") return state.result === "pending_reboot" ? "waits for a reboot" : "waits";
   if (standing === "current" || state.result === null) return "";
   const reason = state.reason === null ? "" : `: ${explainReason(state.reason)}`;
   return `${state.result.replaceAll("_", " ")}${reason}`;

@@ -96,7 +96,7 @@ function toProgress({ counts, notable }: ReleaseProgress, { current, open }: Sor
     label: "rollout",
     done: current,
     total: Math.max(1, current + open + counts.failed),
-    detail: busy === undefined ? "" : `${busy.deviceId} ${describeDevice(busy) || "waits"}`,
+    detail: busy === undefined ? "" : `${busy.deviceId} ${describeDevice(busy)}`,
   };
 }
 
@@ -109,7 +109,10 @@ export function showRollout(
   const current = progress?.counts.current ?? 0;
   const after = `after ${seconds} s`;
   const sentences: Readonly<Record<RolloutEnd, string>> = {
-    succeeded: `${devices(current)} ${current === 1 ? "runs" : "run"} revision ${revision} ${after}`,
+    succeeded: current > 0
+      ? `${devices(current)} ${current === 1 ? "runs" : "run"} revision ${revision} ${after}`
+      : `every device that answers has revision ${revision} ${after}`,
+    silent: `no device has answered ${after}`,
     no_devices: "no device is on the channel: the first one to come takes it",
     failed: `${devices(sorted?.failed.length ?? 0)} failed ${after}`,
     timed_out: `out of time ${after}: ${current} run it, ${sorted?.open ?? 0} still have to`,
@@ -120,7 +123,10 @@ export function showRollout(
   const mark = end === "succeeded" || end === "no_devices" ? "ok" : end === "failed" ? "fail" : "warn";
   ui.step(mark, "rollout", sentences[end]);
   if (sorted === null) return;
-  for (const device of sorted.failed.slice(0, NAMED_MAX)) ui.detail(`${device.deviceId}: ${describeDevice(device)}`);
+  for (const device of sorted.failed.slice(0, NAMED_MAX)) {
+    ui.detail(`${device.deviceId}: ${describeDevice(device)}`);
+    if (device.state?.detail) ui.detail(`  ${device.state.detail}`);
+  }
   if (sorted.failed.length > NAMED_MAX) ui.detail(`and ${sorted.failed.length - NAMED_MAX} more`);
   name(ui, sorted.rebooting, "it starts with the next reboot on");
   name(ui, sorted.offline, "silent since the publish, take it when they are back:");

@@ -59,7 +59,7 @@ export async function send(request: HttpRequest): Promise<HttpAnswer> {
     if (error instanceof HttpError) throw error;
     if (request.signal?.aborted === true) throw new HttpError("aborted", "interrupted", error);
     if (deadline.aborted) {
-      throw new HttpError("timeout", `no complete answer within ${Math.round(request.timeoutMs / 1000)} s`, error);
+      throw new HttpError("timeout", `no complete answer within ${request.timeoutMs / 1000} s`, error);
     }
     throw new HttpError("unreachable", reasonOf(error), error);
   }

@@ -2,7 +2,7 @@
  * The cache check as a step of `publish`: what it shows, and when it ends the command.
  * @module
  */
-import type { CacheKey } from "@nix-ota/common";
+import { type CacheKey, parseStorePath } from "@nix-ota/common";
 import { type CacheProblem, checkCacheInfo, checkCaches, type Preflight, signingKeyNames } from "./cache.ts";
 import type { Context } from "./context.ts";
 import { CliError, EXIT, usageError } from "./errors.ts";
@@ -37,7 +37,7 @@ export async function runPreflight(
   const paths = distinctPaths(targets);
   const line = ui.progress();
   const onPath = (done: number, storePath: string): void =>
-    line.update({ label: "cache", done, total: paths.length, detail: storePath });
+    line.update({ label: "cache", done, total: paths.length, detail: parseStorePath(storePath).name });
   const preflight = await checkCaches({ paths, caches, keys, ...limits, onPath }).finally(line.end);
   if (preflight.problems.length > 0) throw incomplete(preflight.problems, { targets, caches, total: paths.length });
   showResult(context, preflight, { caches, total: paths.length });

@@ -27,9 +27,10 @@ export interface Sorted {
   readonly open: number;
 }
 
-/** How following ended. */
+/** How following ended; `silent`: no device has answered since the publish. */
 export type RolloutEnd =
   | "succeeded"
+  | "silent"
   | "failed"
   | "timed_out"
   | "superseded"
@@ -40,6 +41,7 @@ export type RolloutEnd =
 /** The exit code of each end. */
 export const ROLLOUT_EXIT: Readonly<Record<RolloutEnd, ExitCode>> = {
   succeeded: EXIT.ok,
+  silent: EXIT.ok,
   no_devices: EXIT.ok,
   failed: EXIT.devicesFailed,
   timed_out: EXIT.waitEnded,
@@ -93,7 +95,7 @@ export function judgeRollout(
     if (isFailure) return "failed";
     if (!isHead) return "superseded";
     if (counts.current + counts.waiting + counts.updating + counts.failed === 0) return "no_devices";
-    if (open === 0) return "succeeded";
+    if (open === 0) return anyGood ? "succeeded" : "silent";
     return timedOut ? "timed_out" : null;
   };
   return { end: end(), sorted };

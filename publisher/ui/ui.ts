@@ -16,7 +16,10 @@ export interface ProgressLine {
   end(): void;
 }
 
-/** Where the command line speaks. With `--json` people read stderr and stdout has one JSON document. */
+/**
+ * Where the command line speaks. With `--json` stdout has one JSON document in place of the result for people; steps,
+ * warnings and errors go to stderr all the same.
+ */
 export interface Ui {
   readonly json: boolean;
   readonly style: Style;
@@ -26,9 +29,10 @@ export interface Ui {
   step(mark: Mark, title: string, text: string): void;
   /** A line below a step, to stderr. */
   detail(text: string): void;
-  /** A blank line on stderr. */
-  gap(): void;
-  /** Lines of the result for people; they may hold style codes, and must be clean of others' control characters. */
+  /**
+   * Lines of the result for people, left out with `--json`. They may hold style codes, so whatever others wrote must be
+   * cleaned of control characters before.
+   */
   result(lines: readonly string[]): void;
   /** A table as result. */
   table(columns: readonly Column[], rows: readonly (readonly Cell[])[]): void;
@@ -61,20 +65,17 @@ const CLEAR_LINE = "\r\u001b[2K";
 export function createUi(streams: Streams, json: boolean): Ui {
   const { errTerminal } = streams;
   const errStyle = createStyle(errTerminal.colours);
-  const terminal = json ? errTerminal : streams.outTerminal;
-  const style = json ? errStyle : createStyle(terminal.colours);
+  const terminal = streams.outTerminal;
+  const style = createStyle(terminal.colours);
   const result = (lines: readonly string[]): void => {
-    const text = lines.map((line) => `${line}\n`).join("");
-    if (json) streams.err(text);
-    else streams.out(text);
+    if (!json) streams.out(lines.map((line) => `${line}\n`).join(""));
   };
   return {
     json,
     style,
     terminal,
     step: (mark, title, text) => streams.err(`${formatStep({ mark, title, text }, errTerminal, errStyle)}\n`),
-    detail: (text) => streams.err(`${" ".repeat(TITLE_COLUMNS + 3)}${errStyle.dim(cleanText(text))}\n`),
-    gap: () => streams.err("\n"),
+    detail: (text) => streams.err(`${formatDetail(text, errTerminal, errStyle)}\n`),
     result,
     table: (columns, rows) => result(formatTable(columns, rows, { terminal, style })),
     data: (value) => {
@@ -99,9 +100,18 @@ export function formatStep(
 ): string {
   const { unicode, ascii, colour } = MARKS[mark];
   const head = `${style[colour](terminal.unicode ? unicode : ascii)} ${style.bold(title.padEnd(TITLE_COLUMNS))} `;
-  const indent = " ".repeat(TITLE_COLUMNS + 3);
-  const room = terminal.isTerminal ? terminal.width - indent.length - 1 : Number.MAX_SAFE_INTEGER;
-  return head + wrap(cleanText(text), room).join(`\n${indent}`);
+  return head + wrap(cleanText(text), roomBeside(terminal)).join(`\n${INDENT}`);
+}
+
+const INDENT = " ".repeat(TITLE_COLUMNS + 3);
+
+/** Columns beside the titles; a log has no edge. */
+function roomBeside({ isTerminal, width }: Terminal): number {
+  return isTerminal ? width - INDENT.length - 1 : Number.MAX_SAFE_INTEGER;
+}
+
+function formatDetail(text: string, terminal: Terminal, style: Style): string {
+  return wrap(cleanText(text), roomBeside(terminal)).map((line) => INDENT + style.dim(line)).join("\n");
 }
 
 /** Breaks a text into lines of at most `max` columns, between words; a longer word has a line for itself. */
