@@ -48,15 +48,15 @@ export function addCheckin(app: App, deps: AppDeps, envelopes: DeviceEnvelopes):
     log("debug", "checkin", { device: identity.name, seq: document.seq, changed: outcome.changed });
     if (outcome.told) logStory(from);
     if (outcome.cloneFound) log("warn", "clone_suspected", { device: identity.name, boot: document.bootId });
-    const accepted = outcome.status === "accepted";
+    if (outcome.status === "pending") throw pending(from);
     const answer: Directive = {
       v: 1,
       nonce: newNonce,
       serverTime: formatTimestamp(now()),
       pollAfterSeconds: spreadSeconds(policy.pollSeconds, random),
       root: PINNED_ROOT,
-      offer: accepted ? offerOf(store.head(document.channel)) : null,
-      readToken: accepted ? access.readTokenFor(identity.name) : null,
+      offer: offerOf(store.head(document.channel)),
+      readToken: access.readTokenFor(identity.name),
     };
     return c.json(answer);
   };
@@ -103,6 +103,14 @@ function checkNotRejected({ identity }: FromDevice<unknown>): void {
   throw new OtaError(
     "device_rejected",
     `Cannot take a report of the device "${identity.name}" as an operator rejected it`,
+  );
+}
+
+/** Its report is kept, so that operators see what asks to be let in; it gets nothing. */
+function pending({ identity: { name, fingerprint } }: FromDevice<unknown>): OtaError {
+  return new OtaError(
+    "device_pending",
+    `Cannot offer the device "${name}" anything before an operator accepts its key ${fingerprint}`,
   );
 }
 

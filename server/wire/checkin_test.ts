@@ -55,11 +55,15 @@ Deno.test("POST /checkin answers an accepted device with its channel's current r
   await both.server.close();
 });
 
-Deno.test("POST /checkin gives a pending device nothing, and an accepted one its release", async () => {
+Deno.test("POST /checkin gives a pending device nothing but shows it, and an accepted one its release", async () => {
   const both = await enrolled({ enrolment: "approve" });
   await both.server.publish();
-  assert.equal((await checkIn(both)).offer, null);
-  assert.equal(both.server.deps.reader.device("fridge-1")?.standing, "pending");
+  for (const detail of ["first", "second"]) {
+    const envelope = await both.device.checkin({ state: testState({ detail }) });
+    assert.equal(await outcomeOf(await both.server.post("/checkin", envelope)), "403 device_pending");
+    const row = both.server.deps.reader.device("fridge-1");
+    assert.deepEqual([row?.standing, row?.state?.detail, row?.seenMs], ["pending", detail, both.server.clock.nowMs]);
+  }
   await decide(both, "accepted");
   assert.equal((await checkIn(both)).offer?.revision, 7);
   await decide(both, "rejected");
