@@ -50,6 +50,11 @@ async function relay(stream: ReadableStream<Uint8Array>): Promise<string> {
   return kept;
 }
 
+function testArgs(tier: Tier, flags: readonly string[], paths: readonly string[]): string[] {
+  const ignore = tier.ignore.length > 0 ? [`--ignore=${tier.ignore.join(",")}`] : [];
+  return ["test", "-P=test", "--quiet", ...(tier.parallel ? ["--parallel"] : []), ...ignore, ...flags, ...paths];
+}
+
 async function runTier(tier: Tier, flags: readonly string[]): Promise<TierResult> {
   const blank: TierResult = { name: tier.name, passed: 0, failed: 0, skipped: 0, seconds: 0, skippedBecause: null };
   const problem = await obstacle(tier);
@@ -59,7 +64,7 @@ async function runTier(tier: Tier, flags: readonly string[]): Promise<TierResult
   say(`\n=== ${tier.name}: ${tier.about}`);
   const startedMs = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "-P=test", "--quiet", ...(tier.parallel ? ["--parallel"] : []), ...flags, ...paths],
+    args: testArgs(tier, flags, paths),
     env: { NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",

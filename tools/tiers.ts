@@ -11,6 +11,8 @@ export interface Tier {
   readonly about: string;
   /** Folders or files, from the root of the repository. */
   readonly paths: readonly string[];
+  /** Below those paths, what other tiers run. */
+  readonly ignore: readonly string[];
   readonly parallel: boolean;
   readonly needs: readonly Need[];
   /** Environment variable that must be set for the tier to run, or null. */
@@ -20,12 +22,16 @@ export interface Tier {
   readonly limitMinutes: number;
 }
 
+/** Tests that start the programs again and again: too slow for the gate before every commit. */
+const PROGRAM_TESTS: readonly string[] = ["publisher/commands", "server/cli_test.ts"];
+
 /** Every tier, cheapest first. */
 export const TIERS: readonly Tier[] = [
   {
     name: "unit",
     about: "functions, documents, state machines, crash matrix, wire protocol",
     paths: ["common", "agent", "server", "publisher", "islands", "routes", "tools", "demo", "tests/house"],
+    ignore: PROGRAM_TESTS,
     parallel: true,
     needs: [],
     variable: null,
@@ -33,9 +39,21 @@ export const TIERS: readonly Tier[] = [
     limitMinutes: 10,
   },
   {
+    name: "programs",
+    about: "the programs as processes: every option, file and answer that is wrong",
+    paths: PROGRAM_TESTS,
+    ignore: [],
+    parallel: true,
+    needs: [],
+    variable: null,
+    required: true,
+    limitMinutes: 6,
+  },
+  {
     name: "browser",
     about: "the dashboard in a real Chromium",
     paths: ["tests/browser"],
+    ignore: [],
     parallel: false,
     needs: [{ program: "chromium", package: "chromium" }],
     variable: null,
@@ -46,6 +64,7 @@ export const TIERS: readonly Tier[] = [
     name: "rig",
     about: "real Nix on namespace devices with a faulty binary cache",
     paths: ["tests/rig", "tests/e2e"],
+    ignore: [],
     parallel: false,
     needs: [],
     variable: null,
@@ -56,6 +75,7 @@ export const TIERS: readonly Tier[] = [
     name: "compiled",
     about: "the three executables that deno compile makes",
     paths: ["tests/compiled"],
+    ignore: [],
     parallel: false,
     needs: [],
     variable: "DENORT_BIN",
