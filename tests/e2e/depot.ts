@@ -5,7 +5,7 @@ import { parsePathInfo } from "../../publisher/path_info.ts";
 import { ensureNix, type NixTools } from "../../tools/nix_tools.ts";
 import { type CacheKey, CiMachine } from "../rig/ci_machine.ts";
 import type { BuiltSystem, SystemSpec } from "../rig/closures.ts";
-import { machineEnv } from "../rig/programs.ts";
+import { ensureBuilt, machineEnv } from "../rig/programs.ts";
 
 /** A system and what a release signs of it. */
 export type Stocked = BuiltSystem & { readonly closure: readonly ClosurePath[] };
@@ -37,7 +37,7 @@ export async function openDepot<Name extends string>(
   { missing = [] }: { missing?: readonly NoInfer<Name>[] } = {},
 ): Promise<Depot<Name>> {
   await using parts = new AsyncDisposableStack();
-  const tools = await ensureNix();
+  const [tools] = await Promise.all([ensureNix(), ensureBuilt()]);
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "nix-ota-e2e-" }));
   parts.defer(() => Deno.remove(folder, { recursive: true }));
   const ci = parts.use(await CiMachine.create(tools));

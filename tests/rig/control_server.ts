@@ -45,7 +45,9 @@ export class ControlServer implements AsyncDisposable {
     this.#process = startProgram("nix-ota-server", [...place, "--poll-seconds", "5", ...this.#flags]);
     const deadline = performance.now() + START_LIMIT_MS;
     while (!await this.#isReady()) {
-      if (performance.now() > deadline) throw new Error(`the server did not get ready: ${this.log().slice(-2000)}`);
+      if (performance.now() > deadline || !this.#process.isRunning()) {
+        throw new Error(`the server did not get ready: ${this.log().slice(-2000)}`);
+      }
       await pause(POLL_MS);
     }
   }

@@ -33,6 +33,16 @@ export function commandLine(name: ProgramName, args: readonly string[]): readonl
   ];
 }
 
+/** Builds what the server shows in browsers, if it was never built here: without it the server does not start. */
+export async function ensureBuilt(): Promise<void> {
+  if (Deno.env.get("NIX_OTA_BIN_DIR")) return;
+  const isBuilt = await Deno.stat(`${ROOT}/dist/manifest.json`).then(() => true, () => false);
+  if (isBuilt) return;
+  const args = ["run", "-q", "-P=test", "--config", `${ROOT}/deno.json`, `${ROOT}/tools/build.ts`];
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, stdin: "null" }).output();
+  if (!success) throw new Error(`Cannot build the dashboard: ${new TextDecoder().decode(stderr).trim().slice(-1000)}`);
+}
+
 /** What a program needs to be told in a machine that has another HOME: where the runtime keeps its cache. */
 export async function machineEnv(): Promise<Record<string, string>> {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
@@ -62,6 +72,8 @@ export async function runProgram(
 /** A program that goes on running. */
 export interface Running {
   readonly log: () => string;
+  /** False once it has ended by itself. */
+  readonly isRunning: () => boolean;
   /** Asks it to end, or kills it, and waits until it is gone. */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
 }
@@ -76,8 +88,14 @@ export function startProgram(name: ProgramName, args: readonly string[]): Runnin
     for await (const chunk of stream) pieces.push(decoder.decode(chunk, { stream: true }));
   };
   const done = Promise.all([collect(child.stdout), collect(child.stderr), child.status]);
+  let running = true;
+  const noteEnd = (): void => {
+    running = false;
+  };
+  done.then(noteEnd, noteEnd);
   return {
     log: () => pieces.join(""),
+    isRunning: () => running,
     async stop(signal = "SIGTERM") {
       try {
         child.kill(signal);
