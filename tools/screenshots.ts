@@ -6,6 +6,7 @@
  */
 import { startChromium } from "@/tests/browser/chromium.ts";
 import { serve } from "@/tests/browser/served.ts";
+import { fakeDevice } from "@/server/web/testing/fake_device.ts";
 import { busyFleet, FakeFleet } from "@/server/web/testing/fake_fleet.ts";
 import type { FleetReader } from "@/server/fleet_reader.ts";
 import type { Browser } from "playwright-core";
@@ -18,12 +19,18 @@ interface Shot {
   readonly reader: FleetReader;
   readonly width: number;
   readonly height: number;
+  /** Only what the window shows, instead of the whole page. */
+  readonly isCut?: boolean;
 }
 
 function shots(): readonly Shot[] {
   const busy = busyFleet(Date.now);
   const empty = new FakeFleet({ now: Date.now });
+  const rolling = busyFleet(Date.now);
+  rolling.put(fakeDevice("kiosk-015", { runningRevision: 41, seenMs: Date.now(), enrolledMs: Date.now() }));
   return [
+    // The two pictures in docs/images.
+    { name: "dashboard", path: "/", reader: rolling, width: 1180, height: 760, isCut: true },
     { name: "fleet", path: "/", reader: busy, width: 1280, height: 900 },
     { name: "fleet-phone", path: "/", reader: busy, width: 390, height: 844 },
     { name: "fleet-4k", path: "/", reader: busy, width: 3840, height: 2160 },
@@ -43,7 +50,7 @@ async function take(browser: Browser, shot: Shot, folder: string): Promise<void>
     await page.goto(served.origin + shot.path);
     await page.evaluate(() => document.fonts.ready.then(() => null));
     await page.waitForTimeout(400); // The stream opens and the first snapshot comes.
-    await page.screenshot({ path: `${folder}/${shot.name}-${colorScheme}.png`, fullPage: true });
+    await page.screenshot({ path: `${folder}/${shot.name}-${colorScheme}.png`, fullPage: !shot.isCut });
     await page.close();
   }
   await served.stop();

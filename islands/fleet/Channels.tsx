@@ -57,7 +57,7 @@ function Head({ release, nowMs }: { release: ReleaseRow; nowMs: number }): JSX.E
         </div>
         <div>
           <dt>Builds</dt>
-          <dd>{release.targets.length} (up to {formatBytes(largest)})</dd>
+          <dd>{release.targets.length}, {formatBytes(largest)}</dd>
         </div>
       </dl>
     </>
@@ -66,5 +66,6 @@ function Head({ release, nowMs }: { release: ReleaseRow; nowMs: number }): JSX.E
 
 /** The devices of every channel, in words. */
 export function fleetWords(channels: readonly ChannelRow[], devices: number): string {
+  if (channels.length === 0) return "nothing here yet";
   return `${count(devices, "device")} in ${count(channels.length, "channel")}`;
 }

@@ -40,7 +40,10 @@ async function show(reader: FakeFleet, path = "/"): Promise<string> {
 /** The text that a reader without scripts sees. */
 function textOf(html: string): string {
   const entities: Record<string, string> = { "&lt;": "<", "&gt;": ">", "&quot;": '"', "&amp;": "&" };
-  return html.replace(/<script[\s\S]*?<\/script>/g, "").replace(/<[^>]+>/g, "\n").replace(
+  return html.replace(/<script[\s\S]*?<\/script>/g, "").replace(/<span class="flag">([^<]*)<\/span>/g, "$1").replace(
+    /<[^>]+>/g,
+    "\n",
+  ).replace(
     /&(?:lt|gt|quot|amp);/g,
     (entity) => entities[entity] ?? entity,
   );

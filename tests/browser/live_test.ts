@@ -89,6 +89,37 @@ browserTest("a page whose server is gone says since when, and catches up with wh
   await second.stop();
 });
 
+browserTest(
+  "a stream on which nothing happens is opened anew, and a server that does not answer then is gone",
+  async (browser) => {
+    const fleet = new FakeFleet({ now: Date.now });
+    fleet.put(fakeDevice("kiosk-1"));
+    const served = await serve(fleet);
+    const { page, close } = await watch(browser, served.origin);
+    let streams = 0;
+    page.on("request", (request) => streams += request.url().endsWith("/events") ? 1 : 0);
+    await page.clock.install();
+    await page.goto(served.origin);
+    await untilLive(page, "live");
+    await page.clock.fastForward(40_000);
+    assert.equal(streams, 1);
+    await page.clock.fastForward(10_000);
+    await page.waitForTimeout(200);
+    assert.equal(streams, 2);
+    assert.equal(await page.locator(".live").innerText(), "Live");
+
+    // As when the network between swallows everything: no answer, and no end either.
+    await page.route("**/api/v1/events", () => {});
+    await page.clock.fastForward(50_000);
+    await page.clock.fastForward(11_000);
+    await untilLive(page, "reconnecting");
+    await page.clock.fastForward(9_000);
+    await untilLive(page, "stale");
+    await close();
+    await served.stop();
+  },
+);
+
 browserTest("a page from before an update of the server asks to be reloaded", async (browser) => {
   const fleet = new FakeFleet({ now: Date.now });
   fleet.put(fakeDevice("kiosk-1"));

@@ -42,6 +42,21 @@ browserTest("axe finds nothing on any page, light and dark, on a phone and on a 
   }
 });
 
+browserTest("axe finds nothing on a page whose server is gone", async (browser) => {
+  const served = await serve(busyFleet(Date.now));
+  const { page, close } = await watch(browser, served.origin, { bypassCSP: true, reducedMotion: "reduce" });
+  await page.goto(served.origin);
+  await untilLive(page, "live");
+  await served.stop();
+  await untilLive(page, "stale");
+  await page.addScriptTag({ content: axe.source });
+  for (const colorScheme of SCHEMES) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    assert.deepEqual(await violations(page), [], colorScheme);
+  }
+  await close();
+});
+
 /** What axe finds, once the page holds it. */
 async function violations(page: Page): Promise<readonly string[]> {
   return await page.evaluate(async () => {

@@ -189,7 +189,12 @@ export function busyFleet(now: () => number): FakeFleet {
   for (let at = 1; at <= 14; at++) {
     fleet.put(fakeDevice(`kiosk-${String(at).padStart(3, "0")}`, settled("prod", 41, 26)));
   }
-  for (const name of ["lab-fridge", "lab-press", "lab-scale"]) fleet.put(fakeDevice(name, settled("beta", 58, 2)));
+  fleet.put(fakeDevice("lab-fridge", settled("beta", 58, 2)));
+  fleet.put(fakeDevice("lab-press", { ...settled("beta", 58, 2), cloneSuspected: true }));
+  fleet.put(fakeDevice("lab-scale", {
+    ...settled("beta", 58, 2),
+    state: { ...idleState(nowMs - 2 * HOUR_MS), result: "pending_reboot", needsReboot: true },
+  }));
   fleet.put(fakeDevice("oven-arm", {
     ...settled("prod", 41, 26),
     system: "aarch64-linux",
