@@ -39,9 +39,10 @@ async function licences(packages: readonly string[]): Promise<string> {
   return texts.join(`\n${"-".repeat(80)}\n\n`);
 }
 
-async function removeDist(): Promise<void> {
+/** Removes the assets of earlier builds; what else is in dist/, such as executables, stays. */
+async function removeAssets(): Promise<void> {
   try {
-    await Deno.remove(DIST, { recursive: true });
+    await Deno.remove(new URL("assets/", DIST), { recursive: true });
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
@@ -59,7 +60,7 @@ async function writeAsset(name: string, { plain, encoded }: Asset): Promise<void
 
 async function main(): Promise<void> {
   const { assets, packages } = await buildAssets();
-  await removeDist();
+  await removeAssets();
   await Deno.mkdir(new URL("assets/", DIST), { recursive: true });
   for (const [name, asset] of assets.files) await writeAsset(name, asset);
   await Deno.writeTextFile(new URL("manifest.json", DIST), JSON.stringify(assets.manifest, null, 2));
