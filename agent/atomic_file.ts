@@ -28,6 +28,17 @@ export async function writeDurably(
   await files.sync(directoryOf(path));
 }
 
+/**
+ * Makes a directory and those above it; durable when it returns. The name is synced even where it is there already, for
+ * an earlier life may have been cut off between making and syncing it.
+ */
+export async function makeDirectoryDurably(files: Files, path: string, mode: number): Promise<void> {
+  const parent = directoryOf(path);
+  if (await files.stat(parent) === null) await makeDirectoryDurably(files, parent, 0o755);
+  await files.makeDirectory(path, mode);
+  await files.sync(parent);
+}
+
 /** Points a link elsewhere, atomically; the name is made durable. */
 export async function linkDurably(files: Files, { target, path }: { target: string; path: string }): Promise<void> {
   if (await files.readLink(path) === target) return;

@@ -2,20 +2,18 @@
  * The commands, each from an opened state directory to an exit code.
  * @module
  */
-import { messageOf } from "@nix-ota/common";
-import { type Agent, createAgent } from "./agent.ts";
+import type { Agent } from "./agent.ts";
 import { EXIT } from "./cli.ts";
 import type { Config } from "./config.ts";
 import type { Context } from "./context.ts";
 import { lookAround } from "./device.ts";
 import { openIdentity } from "./device_key.ts";
-import { openJournal, readJournal, setBrokenAside } from "./journal.ts";
+import { readJournal } from "./journal.ts";
+import { openAgent } from "./opening.ts";
 import { agentPaths } from "./paths.ts";
-import { highestStored, issuedMsOf } from "./releases.ts";
 import type { Contact } from "./reporter.ts";
 import { runResident } from "./resident.ts";
-import { openChain } from "./sequence.ts";
-import { floorKey, type Situation } from "./state.ts";
+import type { Situation } from "./state.ts";
 import { createNoteWriter, readNote, reasonWords, statusJson, statusScreen } from "./status.ts";
 import type { Held, System } from "./system.ts";
 import { findTools } from "./tools.ts";
@@ -170,19 +168,9 @@ async function withAgent(
   }
   const tools = await findTools(system, config);
   const context: Context = { config, paths, system, tools, stop };
-  for (const directory of [paths.releasesDir, paths.requests, paths.home]) {
-    await system.files.makeDirectory(directory, 0o700);
-  }
   const identity = await openIdentity(context);
   const notes = createNoteWriter({ system, paths, fingerprint: identity.fingerprint });
-  const agent = createAgent({
-    context,
-    identity,
-    chain: await openChain(context),
-    journal: openJournal(system.files, config.stateDir),
-    situation: await openSituation(context),
-    onView: notes.note,
-  });
+  const agent = await openAgent(context, identity, notes.note);
   try {
     return await work(agent, context);
   } finally {
@@ -193,40 +181,4 @@ async function withAgent(
 
 function disposable(held: Held | null): Disposable & { readonly held: Held | null } {
   return { held, [Symbol.dispose]: () => held?.close() };
-}
-
-/** Reads the journal; where a copy cannot be read, says so, keeps it aside and saves what can be saved. */
-export async function openSituation(context: Context): Promise<Situation> {
-  const { system, config } = context;
-  const found = await readJournal(system.files, { stateDir: config.stateDir, nowMs: system.now() });
-  if (found.kind === "read" || found.kind === "first-start") return found.situation;
-  system.log("error", found.kind === "lost" ? "the journal is lost" : "the newest journal cannot be read", {
-    detail: found.problem,
-  });
-  await setBrokenAside(system.files, config.stateDir);
-  return await restoreFloor(context, found.situation);
-}
-
-/** An older journal may know a lower floor than was acted on; the stored releases prove the higher one. */
-async function restoreFloor(context: Context, situation: Situation): Promise<Situation> {
-  const stored = await highestStored(context);
-  if (stored === null) return situation;
-  const key = floorKey(context.config);
-  const { floors, timeFloorMs } = situation.memory;
-  const floor = floors[key];
-  const { revision } = stored.release;
-  if (floor !== undefined && floor.revision >= revision) return situation;
-  return {
-    ...situation,
-    memory: {
-      ...situation.memory,
-      floors: { ...floors, [key]: { revision, digest: stored.digest } },
-      timeFloorMs: Math.max(timeFloorMs, issuedMsOf(stored)),
-    },
-  };
-}
-
-/** The sentence for an error that ends a command. */
-export function endingSentence(error: unknown): string {
-  return messageOf(error);
 }

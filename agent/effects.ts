@@ -4,7 +4,7 @@
  */
 import { messageOf, type TrustClock, unreachable } from "@nix-ota/common";
 import { applyTarget, awaitTarget, prepareActivation, revertTo } from "./activate.ts";
-import { linkDurably } from "./atomic_file.ts";
+import { linkDurably, makeDirectoryDurably } from "./atomic_file.ts";
 import { type Context, runProgram } from "./context.ts";
 import { lookAround } from "./device.ts";
 import type { Effect, Event } from "./events.ts";
@@ -108,7 +108,7 @@ async function tidy(context: Context, { state, memory }: Situation): Promise<voi
   const { system, paths, config } = context;
   try {
     const { running } = await lookAround(context);
-    await system.files.makeDirectory(config.gcRootsDir, 0o755);
+    await makeDirectoryDurably(system.files, config.gcRootsDir, 0o755);
     await root(context, paths.rootCurrent, running);
     await root(context, paths.rootPrevious, memory.previous);
     // What was fetched of an attempt that is tried again stays.

@@ -11,7 +11,7 @@ import {
   summariseClosure,
   type Target,
 } from "@nix-ota/common";
-import { linkDurably } from "./atomic_file.ts";
+import { linkDurably, makeDirectoryDurably } from "./atomic_file.ts";
 import { type Context, nixCall, runProgram } from "./context.ts";
 import { diskOf } from "./device.ts";
 import type { Failure } from "./events.ts";
@@ -81,7 +81,7 @@ export async function stageClosure(context: Context, staging: Staging): Promise<
 
 /** Protects a closure that is fetched or on trial from garbage collection. */
 export async function rootClosure({ system, paths, config }: Context, storePath: string): Promise<void> {
-  await system.files.makeDirectory(config.gcRootsDir, 0o755);
+  await makeDirectoryDurably(system.files, config.gcRootsDir, 0o755);
   await linkDurably(system.files, { target: storePath, path: paths.rootNext });
 }
 
