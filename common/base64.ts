@@ -6,12 +6,7 @@ import type { Bytes } from "./canonical.ts";
 
 /** Standard padded base64 (RFC 4648 section 4). */
 export function formatBase64(bytes: Bytes): string {
-  let binary = "";
-  const CHUNK = 32_768; // Below the engine's limit on call arguments.
-  for (let start = 0; start < bytes.length; start += CHUNK) {
-    binary += String.fromCharCode(...bytes.subarray(start, start + CHUNK));
-  }
-  return btoa(binary);
+  return bytes.toBase64();
 }
 
 /**
