@@ -179,6 +179,7 @@ async function refuseForgery(scene: Scene): Promise<void> {
       const forged = await forgeRelease({
         database: `${control.dataDir}/${DATABASE_NAME}`,
         keyFile: `${folder}/thief.key`,
+        from: 3,
       });
       await control.attack((database) => plantRelease(database, forged));
       const { state } = await control.waitForDevice(DEVICE, {
