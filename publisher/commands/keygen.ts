@@ -82,21 +82,19 @@ async function run(raw: Raw, { ui }: Context): Promise<number> {
   const fingerprint = await fingerprintOf(signer.publicKey);
   const { style } = ui;
   ui.result([
-    `${style.bold("private key")}  ${out}${secret === null ? "" : " (encrypted)"}`,
-    `${style.bold("public key")}   ${publicPath}`,
+    `${style.bold("public key")}   ${style.green(publicKey)}`,
     `${style.bold("fingerprint")}  ${fingerprint}`,
+    `${style.bold("files")}        ${out}${secret === null ? "" : ", encrypted"} (private), ${publicPath}`,
     "",
-    "On every device of the fleet:",
+    "Give every device of the fleet the public key: as publicKey in its agent's configuration.",
     "",
-    `  services.nix-ota-agent.publicKey = "${style.green(publicKey)}";`,
-    "",
-    "Keep the private key offline or in CI's secret store, and a copy in a safe place:",
-    "whoever has it decides what devices run, and without it no device takes another release.",
+    "Keep the private key offline or in CI's secret store, and a copy in a safe place: whoever",
+    "has it decides what devices run, and without it no device takes another release.",
     "",
     "Next:",
-    "",
-    `  nix-ota publish --key ${out} --channel <name> --store-path ./result --server <url> \\`,
-    "    --token-file <file> --substituter <cache url> --substituter-key <name:base64>",
+    `  nix-ota publish --key ${out} --channel <name> --store-path ./result \\`,
+    "    --substituter <cache url> --substituter-key <name:base64> \\",
+    "    --server <url> --token-file <file>",
   ]);
   ui.data({
     privateKeyFile: out,

@@ -28,7 +28,7 @@ Deno.test("keygen writes a key pair that belongs together, the private half for 
     const publicKey = parsePublicKey(await Deno.readTextFile(`${folder}/sign.key.pub`));
     assert.deepEqual(publicKey.bytes, signer.publicKey.bytes);
     assert.equal(publicKey.name, "sign");
-    const shown = /publicKey = "([^"]+)"/.exec(stdout)?.[1] ?? "";
+    const shown = /^public key +(\S+)$/m.exec(stdout)?.[1] ?? "";
     assert.deepEqual(parsePublicKey(shown).bytes, signer.publicKey.bytes);
     assert.ok(stdout.includes(await fingerprintOf(publicKey)));
   });

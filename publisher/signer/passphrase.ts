@@ -62,9 +62,9 @@ export async function promptPassphrase(prompt: string, terminal: PromptTerminal)
   if (!terminal.isTerminal) {
     throw usageError("Cannot ask for the passphrase as stdin is no terminal (give it with --passphrase-file)");
   }
-  terminal.write(prompt);
-  terminal.setRaw(true);
+  terminal.setRaw(true); // First: whoever answers quickly must not see it on the screen.
   try {
+    terminal.write(prompt);
     return await readLine(terminal);
   } finally {
     terminal.setRaw(false);

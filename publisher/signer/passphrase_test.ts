@@ -14,6 +14,7 @@ function typing(...pieces: (string | null)[]): PromptTerminal & { shown: string;
       return Promise.resolve(piece === null ? null : new TextEncoder().encode(piece));
     },
     write(text) {
+      if (text.endsWith(": ")) assert.ok(this.raw, "nothing is echoed from the question on");
       this.shown += text;
     },
     setRaw(raw) {
