@@ -9,6 +9,8 @@ import {
   formatRelease,
   formatSignerKeys,
   formatTimestamp,
+  importVerifier,
+  preAuthEncoding,
   signEnvelope,
   SIGNER_KEYS_HEADER,
 } from "@nix-ota/common";
@@ -272,6 +274,20 @@ async function benchFleet(): Promise<void> {
   await Deno.remove(folder, { recursive: true });
 }
 
+/** What every check-in costs at least, in this process: one signature, strictly verified. */
+async function benchVerify(): Promise<void> {
+  const device = await testDevice("bench", 1);
+  const { payloadType, payload, signatures: [signature] } = await device.checkin({ nonce: "n" });
+  const verify = await importVerifier(device.signer.publicKey.bytes);
+  if (signature === undefined || verify === null) throw new Error("the test device did not sign");
+  const message = preAuthEncoding(payloadType, payload);
+  const COUNT = 3000;
+  const beforeMs = cpuMs(Deno.pid);
+  for (let time = 0; time < COUNT; time += 1) await verify(message, signature.sig);
+  say(`One signature verified: ${(1000 * COUNT / Math.max(10, cpuMs(Deno.pid) - beforeMs)).toFixed(0)} /cpu-s`);
+}
+
+await benchVerify();
 await benchCheckins("guarded");
 await benchCheckins("proxy");
 await benchFleet();

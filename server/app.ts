@@ -13,6 +13,7 @@ import { addRoute } from "./router.ts";
 import { addChannels } from "./wire/channels.ts";
 import { addCheckin } from "./wire/checkin.ts";
 import { createDeviceEnvelopes } from "./wire/device_envelope.ts";
+import { addDeviceLog } from "./wire/device_log.ts";
 import { addEnroll } from "./wire/enroll.ts";
 import { addPublish, createPutListing } from "./wire/publish.ts";
 
@@ -28,7 +29,9 @@ export function createApp(deps: AppDeps, hub: EventHub): App {
   routes.onError((error, c) => answerError(error, c, deps.log));
   addHealth(routes, deps);
   addEnroll(routes, deps);
-  addCheckin(routes, deps, createDeviceEnvelopes({ fleet: deps.policy.fleet, identity: deps.store.identity }));
+  const envelopes = createDeviceEnvelopes({ fleet: deps.policy.fleet, identity: deps.store.identity });
+  addCheckin(routes, deps, envelopes);
+  addDeviceLog(routes, deps, envelopes);
   addPublish(routes, deps);
   addChannels(routes, deps, createPutListing(deps));
   addFleetApi(routes, deps);

@@ -3,6 +3,7 @@
  * @module
  */
 import { createLog, formatBytes, type Log, messageOf } from "@nix-ota/common";
+import { isLoopback } from "./access.ts";
 import { backUp } from "./backup.ts";
 import { type Config, configuredKeys, parseConfig, parseConfigFile } from "./config.ts";
 import type { App, AppDeps } from "./deps.ts";
@@ -108,13 +109,23 @@ function welcome(config: Config, { listener, publishToken, deps }: RunningServer
     keys === null ? "none yet: the first publish pins its own" : `${keys.threshold} of ${keys.keys.length} must sign`
   }
   Enrolment      ${ENROLMENT_WORDS[config.enrolment]}
-
+${isExposed(config) ? EXPOSED : ""}
 Make a key, then publish a system that is in a binary cache:
   nix-ota keygen --out ./sign.key
   nix-ota publish --server ${url} --token-file ${publishToken.path} --key ./sign.key \\
     --channel prod --store-path /nix/store/... --substituter https://cache.example.org
 
 `;
+}
+
+const EXPOSED = `
+  Others can reach this address and read what is sent to it, tokens too: put a reverse proxy with TLS before it, and
+  say so with --behind-proxy.
+`;
+
+/** Whether tokens may travel a network in the clear. */
+function isExposed({ listen: { hostname }, behindProxy }: Config): boolean {
+  return !behindProxy && hostname !== "localhost" && !isLoopback(hostname);
 }
 
 const ENROLMENT_WORDS: Readonly<Record<Config["enrolment"], string>> = {

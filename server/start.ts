@@ -54,6 +54,7 @@ export async function startServer({ config, log, mountPages, onFatal }: StartOpt
       ? ensurePublishToken(config.dataDir)
       : { path: config.publishTokenFile, isNew: false };
     const publishTokens = readTokens(publishToken.path, "the publish token file");
+    warnIfOpen(publishToken.path, log);
     const { enrolTokenFile } = config;
     const enrolTokens = enrolTokenFile === null ? [] : readTokens(enrolTokenFile, "the enrolment token file");
     const dieOnce = (error: Error): void => {
@@ -136,6 +137,13 @@ async function openListener(config: Config, app: App): Promise<Listener> {
     receiveMs: REQUEST_LIMITS.receiveMs,
     idleMs: IDLE_MS,
   });
+}
+
+/** A token that every user of the machine can read is none. Group rights are left alone: secrets are handed out so. */
+function warnIfOpen(path: string, log: Log): void {
+  const { mode } = Deno.statSync(path);
+  const FOR_OTHERS = 0o004;
+  if (((mode ?? 0) & FOR_OTHERS) !== 0) log("warn", "token_file_readable_by_all", { path });
 }
 
 /**

@@ -40,14 +40,46 @@ export interface EventSource {
   readonly subscribe: (listener: (event: FleetEvent) => void) => () => void;
 }
 
+/** The last events, for those who come back. */
+function createMemory(epoch: string): {
+  add(event: FleetEvent): Uint8Array;
+  /** The id that a stream beginning now begins with. */
+  id(): string;
+  /** What was told after the event of that id, or null where that cannot be said any more. */
+  after(lastEventId: string | null): readonly Uint8Array[] | null;
+  forget(): void;
+} {
+  let remembered: readonly Remembered[] = [];
+  let count = 0;
+  const id = (): string => `${epoch}-${count}`;
+  return {
+    id,
+    add: (event) => {
+      count += 1;
+      const text = formatEvent(event, id());
+      remembered = [...remembered, { number: count, text }].slice(-REMEMBERED_MAX);
+      return text;
+    },
+    after: (lastEventId) => {
+      const [, from, number] = /^(.*)-(\d{1,15})$/.exec(lastEventId ?? "") ?? [];
+      const oldest = remembered[0]?.number ?? count + 1;
+      if (from !== epoch || Number(number) < oldest - 1 || Number(number) > count) return null;
+      return remembered.filter((one) => one.number > Number(number)).map(({ text }) => text);
+    },
+    forget: () => {
+      remembered = [];
+      count += 1; // Else an id of before would seem to be the newest.
+    },
+  };
+}
+
 /**
  * Makes the hub. It listens only while someone watches.
  * @param epoch Tells one run of the server from the next, so that an id of before is not taken for one of now.
  */
 export function createEventHub({ first, subscribe }: EventSource, epoch: string): EventHub {
   const clients = new Set<ReadableStreamDefaultController<Uint8Array>>();
-  let remembered: Remembered[] = [];
-  let count = 0;
+  const memory = createMemory(epoch);
   let listening: { unsubscribe: () => void; timer: ReturnType<typeof setInterval> } | null = null;
 
   function send(client: ReadableStreamDefaultController<Uint8Array>, text: Uint8Array): void {
@@ -62,9 +94,7 @@ export function createEventHub({ first, subscribe }: EventSource, epoch: string)
   }
 
   function tell(event: FleetEvent): void {
-    count += 1;
-    const text = formatEvent(event, `${epoch}-${count}`);
-    remembered = [...remembered, { number: count, text }].slice(-REMEMBERED_MAX);
+    const text = memory.add(event);
     for (const client of [...clients]) send(client, text);
   }
 
@@ -82,16 +112,7 @@ export function createEventHub({ first, subscribe }: EventSource, epoch: string)
     listening.unsubscribe();
     clearInterval(listening.timer);
     listening = null;
-    remembered = []; // What happens while nobody listens is not gathered: nobody can go on from here.
-    count += 1;
-  }
-
-  /** What was missed, or null where that cannot be told any more. */
-  function missed(lastEventId: string | null): readonly Uint8Array[] | null {
-    const [, from, number] = /^(.*)-(\d{1,15})$/.exec(lastEventId ?? "") ?? [];
-    const oldest = remembered[0]?.number ?? count + 1;
-    if (from !== epoch || listening === null || Number(number) < oldest - 1 || Number(number) > count) return null;
-    return remembered.filter((one) => one.number > Number(number)).map(({ text }) => text);
+    memory.forget(); // What happens while nobody listens is not gathered: nobody can go on from here.
   }
 
   function open(lastEventId: string | null): ReadableStream<Uint8Array> | null {
@@ -100,11 +121,11 @@ export function createEventHub({ first, subscribe }: EventSource, epoch: string)
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
         own = controller;
-        const backlog = missed(lastEventId);
+        const backlog = memory.after(lastEventId);
         listen();
         clients.add(controller);
         controller.enqueue(new TextEncoder().encode(`retry: ${RETRY_MS}\n\n`));
-        for (const text of backlog ?? [formatEvent(first(), `${epoch}-${count}`)]) controller.enqueue(text);
+        for (const text of backlog ?? [formatEvent(first(), memory.id())]) controller.enqueue(text);
       },
       cancel: () => {
         if (own !== null) clients.delete(own);

@@ -1,5 +1,5 @@
 /** Check-ins: the hot path of the writer (protocol 4.3). */
-import { continueChain } from "./checkin_chain.ts";
+import { type Chain, continueChain } from "./checkin_chain.ts";
 import type { Database } from "./database.ts";
 import { prepareEvents } from "./events.ts";
 import { type CheckedIn, type CheckinJob, type Refusal, refuse } from "./jobs.ts";
@@ -37,110 +37,77 @@ interface Found {
   readonly state_hash: string;
 }
 
+function prepareStatements(db: Database) {
+  return {
+    find: db.prepare(FIND),
+    seen: db.prepare(SEEN),
+    story: db.prepare(STORY),
+    writeState: db.prepare(STATE),
+    move: db.prepare(MOVE),
+    suspect: db.prepare(SUSPECT),
+    restand: db.prepare(RESTAND),
+    record: prepareEvents(db),
+  };
+}
+
+type Statements = ReturnType<typeof prepareStatements>;
+
 /** Makes the function that keeps a check-in. */
 export function prepareCheckin(db: Database): (job: CheckinJob) => CheckedIn | Refusal {
-  const find = db.prepare(FIND);
-  const seen = db.prepare(SEEN);
-  const story = db.prepare(STORY);
-  const writeState = db.prepare(STATE);
-  const move = db.prepare(MOVE);
-  const suspect = db.prepare(SUSPECT);
-  const restand = db.prepare(RESTAND);
-  const record = prepareEvents(db);
-
-  /** Keeps the state where it changed; answers whether its story did. */
-  function keepState(job: CheckinJob, found: Found): boolean {
-    const { state } = job;
-    const before = story.get(found.id)?.["story"];
-    writeState.run(
-      found.id,
-      state.phase,
-      state.targetDigest,
-      state.result,
-      state.running,
-      state.story,
-      state.json,
-    );
-    if (before === state.story) return false;
-    const { channel } = job.facts;
-    record({
-      atMs: job.nowMs,
-      kind: "device_state",
-      deviceId: found.id,
-      channel,
-      actor: job.name,
-      detail: state.story,
-    });
-    return true;
-  }
-
-  /** Follows a device to the channel and the kind that it signs to be of. */
-  function keepFacts(job: CheckinJob, found: Found): boolean {
-    const { channel, system, variant } = job.facts;
-    if (channel === found.channel && system === found.system && variant === found.variant) return false;
-    move.run(found.id, channel, system, variant);
-    const detail = JSON.stringify({
-      from: { channel: found.channel, system: found.system, variant: found.variant },
-      to: job.facts,
-    });
-    record({ atMs: job.nowMs, kind: "device_moved", deviceId: found.id, channel, actor: job.name, detail });
-    return true;
-  }
-
-  function keepSuspicion(job: CheckinJob, found: Found): void {
-    suspect.run(found.id);
-    record({
-      atMs: job.nowMs,
-      kind: "clone_suspected",
-      deviceId: found.id,
-      channel: job.facts.channel,
-      actor: job.name,
-      detail: job.bootId,
-    });
-  }
-
+  const sql = prepareStatements(db);
   return (job) => {
     // The row's columns are those of FIND.
-    const found = find.get(job.name) as unknown as Found | undefined;
+    const found = sql.find.get(job.name) as unknown as Found | undefined;
     if (found === undefined || found.fingerprint !== job.fingerprint) return refuseUnknown(job.name);
     if (found.status === "rejected") return refuseRejected(job.name);
-    const step = continueChain(
-      {
-        seq: found.seq,
-        nonce: found.nonce,
-        previousNonce: found.previous_nonce,
-        bootId: found.boot_id,
-        earlierBoots: found.earlier_boots === "" ? [] : found.earlier_boots.split(" "),
-      },
-      job,
-      job.newNonce,
-    );
+    const step = continueChain(chainOf(found), job, job.newNonce);
     if (step.kind !== "continued") return refuseBroken(step.kind, job, found);
-    const { chain } = step;
-    const stateChanged = job.state.hash !== found.state_hash;
-    seen.run(
-      found.id,
-      job.nowMs,
-      chain.seq,
-      chain.nonce,
-      chain.previousNonce,
-      chain.bootId,
-      chain.earlierBoots.join(" "),
-      job.state.hash,
-    );
-    const told = stateChanged && keepState(job, found);
-    const moved = keepFacts(job, found);
-    if (stateChanged || moved) restand.run(found.id);
-    const cloneFound = step.returnedBoot && found.clone_suspected === 0;
-    if (cloneFound) keepSuspicion(job, found);
-    return {
-      kind: "checked_in",
-      status: found.status === "accepted" ? "accepted" : "pending",
-      changed: stateChanged || moved || cloneFound,
-      told,
-      cloneFound,
-    };
+    const { chain: { seq, nonce, previousNonce, bootId, earlierBoots }, returnedBoot } = step;
+    const { hash } = job.state;
+    sql.seen.run(found.id, job.nowMs, seq, nonce, previousNonce, bootId, earlierBoots.join(" "), hash);
+    const stateChanged = hash !== found.state_hash;
+    const told = stateChanged && keepState(sql, job, found);
+    const moved = keepFacts(sql, job, found);
+    if (stateChanged || moved) sql.restand.run(found.id);
+    const cloneFound = returnedBoot && found.clone_suspected === 0;
+    if (cloneFound) keepSuspicion(sql, job, found);
+    const status = found.status === "accepted" ? "accepted" : "pending";
+    return { kind: "checked_in", status, changed: stateChanged || moved || cloneFound, told, cloneFound };
   };
+}
+
+function chainOf({ seq, nonce, previous_nonce, boot_id, earlier_boots }: Found): Chain {
+  const earlierBoots = earlier_boots === "" ? [] : earlier_boots.split(" ");
+  return { seq, nonce, previousNonce: previous_nonce, bootId: boot_id, earlierBoots };
+}
+
+/** Keeps a state that changed; answers whether its story did. */
+function keepState(sql: Statements, { state, nowMs, name, facts }: CheckinJob, { id }: Found): boolean {
+  const before = sql.story.get(id)?.["story"];
+  const { phase, targetDigest, result, running, story, json } = state;
+  sql.writeState.run(id, phase, targetDigest, result, running, story, json);
+  if (before === story) return false;
+  const { channel } = facts;
+  sql.record({ atMs: nowMs, kind: "device_state", deviceId: id, channel, actor: name, detail: story });
+  return true;
+}
+
+/** Follows a device to the channel and the kind that it signs to be of; answers whether it moved. */
+function keepFacts(sql: Statements, job: CheckinJob, found: Found): boolean {
+  const { channel, system, variant } = job.facts;
+  if (channel === found.channel && system === found.system && variant === found.variant) return false;
+  sql.move.run(found.id, channel, system, variant);
+  const detail = JSON.stringify({
+    from: { channel: found.channel, system: found.system, variant: found.variant },
+    to: job.facts,
+  });
+  sql.record({ atMs: job.nowMs, kind: "device_moved", deviceId: found.id, channel, actor: job.name, detail });
+  return true;
+}
+
+function keepSuspicion(sql: Statements, { nowMs, name, bootId, facts: { channel } }: CheckinJob, { id }: Found): void {
+  sql.suspect.run(id);
+  sql.record({ atMs: nowMs, kind: "clone_suspected", deviceId: id, channel, actor: name, detail: bootId });
 }
 
 /** The name is not enrolled, or no longer with that key. */

@@ -79,6 +79,16 @@ function setSchemaVersion(db: Database, version: number): void {
   db.exec(`PRAGMA user_version = ${Math.trunc(version)}`);
 }
 
+/** Runs reads that all see the same state of the database, whatever is committed meanwhile. It is faster as well. */
+export function inSnapshot<T>(db: Database, work: () => T): T {
+  db.exec("BEGIN");
+  try {
+    return work();
+  } finally {
+    db.exec("COMMIT");
+  }
+}
+
 /** Runs `work` in one transaction: all of it is kept, or nothing where it throws. */
 export function inTransaction<T>(db: Database, work: () => T): T {
   db.exec("BEGIN IMMEDIATE");

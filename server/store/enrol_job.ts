@@ -36,109 +36,117 @@ interface Found {
   readonly nonce: string;
 }
 
+function prepareStatements(db: Database) {
+  return {
+    find: db.prepare(FIND),
+    countPending: db.prepare(COUNT_PENDING),
+    insert: db.prepare(INSERT),
+    insertSeen: db.prepare(INSERT_SEEN),
+    update: db.prepare(UPDATE),
+    remove: db.prepare(DELETE),
+    conflictKnown: db.prepare(CONFLICT_KNOWN),
+    restand: db.prepare(RESTAND),
+    record: prepareEvents(db),
+  };
+}
+
+type Statements = ReturnType<typeof prepareStatements>;
+
 /** Makes the function that enrols a device. */
 export function prepareEnrol(db: Database): (job: EnrolJob) => Enrolled | Refusal {
-  const find = db.prepare(FIND);
-  const countPending = db.prepare(COUNT_PENDING);
-  const insert = db.prepare(INSERT);
-  const insertSeen = db.prepare(INSERT_SEEN);
-  const update = db.prepare(UPDATE);
-  const remove = db.prepare(DELETE);
-  const conflictKnown = db.prepare(CONFLICT_KNOWN);
-  const restand = db.prepare(RESTAND);
-  const record = prepareEvents(db);
-
-  function enrolNew(job: EnrolJob): Enrolled | Refusal {
-    const { admission, facts } = job;
-    if (admission === "refused") {
-      return refuse(
-        "enrolment_refused",
-        `Cannot enrol the device "${job.name}" without a valid enrolment token (this server asks for one)`,
-      );
-    }
-    if (admission === "pending" && Number(countPending.get()?.["pending"]) >= job.pendingMax) {
-      return refuse(
-        "enrolment_full",
-        `Cannot enrol the device "${job.name}" as ${job.pendingMax} devices already wait for an operator`,
-      );
-    }
-    const row = insert.get(
-      job.name,
-      job.publicKey,
-      job.fingerprint,
-      admission,
-      facts.channel,
-      facts.system,
-      facts.variant,
-      job.nowMs,
-      job.hostname,
-      job.details,
-    );
-    const id = Number(row?.["id"]);
-    insertSeen.run(id, job.nonce, job.nonce);
-    restand.run(id);
-    record({
-      atMs: job.nowMs,
-      kind: admission === "accepted" ? "device_enrolled" : "device_pending",
-      deviceId: id,
-      channel: facts.channel,
-      actor: job.actor,
-      detail: job.fingerprint,
-    });
-    return { kind: "enrolled", status: admission, nonce: job.nonce, changed: true };
-  }
-
-  function enrolAgain(job: EnrolJob, found: Found): Enrolled | Refusal {
-    const { facts } = job;
-    const status = found.status === "pending" && job.admission === "accepted" ? "accepted" : found.status;
-    const changed = status !== found.status || facts.channel !== found.channel || facts.system !== found.system ||
-      facts.variant !== found.variant || job.hostname !== found.hostname || job.details !== found.facts;
-    if (changed) {
-      update.run(found.id, status, facts.channel, facts.system, facts.variant, job.hostname, job.details);
-      restand.run(found.id);
-      record({
-        atMs: job.nowMs,
-        kind: status === found.status ? "device_changed" : "device_enrolled",
-        deviceId: found.id,
-        channel: facts.channel,
-        actor: job.actor,
-        detail: job.fingerprint,
-      });
-    }
-    return { kind: "enrolled", status: status === "accepted" ? "accepted" : "pending", nonce: found.nonce, changed };
-  }
-
-  function refuseOtherKey(job: EnrolJob, found: Found): Refusal {
-    if (!conflictKnown.get(found.id, job.fingerprint, job.nowMs - DAY_MS)) {
-      record({
-        atMs: job.nowMs,
-        kind: "enrolment_conflict",
-        deviceId: found.id,
-        channel: found.channel,
-        actor: job.actor,
-        detail: job.fingerprint,
-      });
-    }
-    return refuse(
-      "device_id_taken",
-      `Cannot enrol the device "${job.name}" with the key ${job.fingerprint} as another key holds that name ` +
-        "(give the device another name, or reject the old key first)",
-    );
-  }
-
+  const sql = prepareStatements(db);
   return (job) => {
     // The row's columns are those of FIND.
-    const found = find.get(job.name) as unknown as Found | undefined;
-    if (found === undefined) return enrolNew(job);
+    const found = sql.find.get(job.name) as unknown as Found | undefined;
+    if (found === undefined) return enrolNew(sql, job);
     if (found.fingerprint !== job.fingerprint) {
-      if (found.status !== "rejected") return refuseOtherKey(job, found);
+      if (found.status !== "rejected") return refuseOtherKey(sql, job, found);
       // A rejected key does not hold the name: else a stranger could keep the real device out for good.
-      remove.run(found.id);
-      return enrolNew(job);
+      sql.remove.run(found.id);
+      return enrolNew(sql, job);
     }
     if (found.status === "rejected") {
       return refuse("device_rejected", `Cannot enrol the device "${job.name}" as an operator rejected its key`);
     }
-    return enrolAgain(job, found);
+    return enrolAgain(sql, job, found);
   };
+}
+
+function enrolNew(sql: Statements, job: EnrolJob): Enrolled | Refusal {
+  const { admission, name, fingerprint, nowMs, nonce, facts: { channel, system, variant } } = job;
+  if (admission === "refused") {
+    return refuse(
+      "enrolment_refused",
+      `Cannot enrol the device "${name}" without a valid enrolment token (this server asks for one)`,
+    );
+  }
+  if (admission === "pending" && Number(sql.countPending.get()?.["pending"]) >= job.pendingMax) {
+    return refuse(
+      "enrolment_full",
+      `Cannot enrol the device "${name}" as ${job.pendingMax} devices already wait for an operator`,
+    );
+  }
+  const { publicKey, hostname, details } = job;
+  const row = sql.insert.get(
+    name,
+    publicKey,
+    fingerprint,
+    admission,
+    channel,
+    system,
+    variant,
+    nowMs,
+    hostname,
+    details,
+  );
+  const id = Number(row?.["id"]);
+  sql.insertSeen.run(id, nonce, nonce);
+  sql.restand.run(id);
+  sql.record({
+    atMs: nowMs,
+    kind: admission === "accepted" ? "device_enrolled" : "device_pending",
+    deviceId: id,
+    channel,
+    actor: job.actor,
+    detail: fingerprint,
+  });
+  return { kind: "enrolled", status: admission, nonce, changed: true };
+}
+
+function enrolAgain(sql: Statements, job: EnrolJob, found: Found): Enrolled {
+  const { hostname, details, facts: { channel, system, variant } } = job;
+  const status = found.status === "pending" && job.admission === "accepted" ? "accepted" : found.status;
+  const changed = status !== found.status || channel !== found.channel || system !== found.system ||
+    variant !== found.variant || hostname !== found.hostname || details !== found.facts;
+  if (changed) {
+    sql.update.run(found.id, status, channel, system, variant, hostname, details);
+    sql.restand.run(found.id);
+    sql.record({
+      atMs: job.nowMs,
+      kind: status === found.status ? "device_changed" : "device_enrolled",
+      deviceId: found.id,
+      channel,
+      actor: job.actor,
+      detail: job.fingerprint,
+    });
+  }
+  return { kind: "enrolled", status: status === "accepted" ? "accepted" : "pending", nonce: found.nonce, changed };
+}
+
+function refuseOtherKey(sql: Statements, job: EnrolJob, found: Found): Refusal {
+  if (!sql.conflictKnown.get(found.id, job.fingerprint, job.nowMs - DAY_MS)) {
+    sql.record({
+      atMs: job.nowMs,
+      kind: "enrolment_conflict",
+      deviceId: found.id,
+      channel: found.channel,
+      actor: job.actor,
+      detail: job.fingerprint,
+    });
+  }
+  return refuse(
+    "device_id_taken",
+    `Cannot enrol the device "${job.name}" with the key ${job.fingerprint} as another key holds that name ` +
+      "(give the device another name, or reject the old key first)",
+  );
 }

@@ -25,87 +25,70 @@ interface Head {
   readonly digest: string;
 }
 
+function prepareStatements(db: Database) {
+  return {
+    head: db.prepare(HEAD),
+    same: db.prepare(SAME),
+    countChannels: db.prepare(COUNT_CHANNELS),
+    insert: db.prepare(INSERT),
+    insertTarget: db.prepare(INSERT_TARGET),
+    setHead: db.prepare(SET_HEAD),
+    restand: db.prepare(RESTAND_CHANNEL),
+    record: prepareEvents(db),
+  };
+}
+
+type Statements = ReturnType<typeof prepareStatements>;
+
 /** Makes the function that keeps a release. */
 export function preparePublish(db: Database): (job: PublishJob) => Published | Refusal {
-  const headOf = db.prepare(HEAD);
-  const same = db.prepare(SAME);
-  const countChannels = db.prepare(COUNT_CHANNELS);
-  const insert = db.prepare(INSERT);
-  const insertTarget = db.prepare(INSERT_TARGET);
-  const setHead = db.prepare(SET_HEAD);
-  const restand = db.prepare(RESTAND_CHANNEL);
+  const sql = prepareStatements(db);
   const pinKeys = preparePins(db);
-  const record = prepareEvents(db);
-
-  function refusal({ release, digest, channelsMax }: PublishJob, head: Head | undefined): Refusal | null {
-    const { channel, revision } = release;
-    if (head === undefined) {
-      if (Number(countChannels.get()?.["channels"]) < channelsMax) return null;
-      return refuse("forbidden", `Cannot open the channel "${channel}" as the server already has ${channelsMax}`);
-    }
-    if (revision <= head.revision) {
-      return refuse(
-        "revision_conflict",
-        `Cannot publish revision ${revision} on "${channel}" as its highest is ${head.revision}: wanted a higher one ` +
-          `(found ${digest})`,
-        { highest: head.revision, digest: head.digest },
-      );
-    }
-    if (release.prev === head.digest) return null;
-    return refuse(
-      "prev_mismatch",
-      `Cannot publish revision ${revision} on "${channel}" as it follows ${release.prev ?? "nothing"}: the current ` +
-        `release is ${head.digest} (someone published in between: publish again)`,
-      { revision: head.revision, digest: head.digest },
-    );
-  }
-
-  function keep(job: PublishJob): void {
-    const { release, digest } = job;
-    const { channel, revision } = release;
-    insert.run(
-      channel,
-      revision,
-      digest,
-      release.issued,
-      release.expires,
-      release.notes,
-      release.apply.mode,
-      JSON.stringify(job.signers),
-      job.nowMs,
-      job.envelope,
-    );
-    for (const { system, variant, storePath, closure } of release.targets) {
-      insertTarget.run(
-        channel,
-        revision,
-        system,
-        variant,
-        storePath,
-        closure.paths,
-        closure.narSize,
-        closure.digest,
-      );
-    }
-    setHead.run(channel, revision);
-    restand.run(channel, revision);
-    record({
-      atMs: job.nowMs,
-      kind: "release_published",
-      deviceId: null,
-      channel,
-      actor: job.actor,
-      detail: JSON.stringify({ revision, digest, signers: job.signers }),
-    });
-  }
-
   return (job) => {
     const { channel, revision } = job.release;
-    if (same.get(channel, revision, job.digest)) return { kind: "published", isNew: false };
-    // The row's columns are those of HEAD.
-    const refused = refusal(job, headOf.get(channel) as unknown as Head | undefined) ?? pinKeys(job);
+    if (sql.same.get(channel, revision, job.digest)) return { kind: "published", isNew: false };
+    const refused = checkOrder(sql, job) ?? pinKeys(job);
     if (refused !== null) return refused;
-    keep(job);
+    keep(sql, job);
     return { kind: "published", isNew: true };
   };
+}
+
+/** Whether the release may follow the channel's current one. */
+function checkOrder(sql: Statements, { release, digest, channelsMax }: PublishJob): Refusal | null {
+  const { channel, revision, prev } = release;
+  // The row's columns are those of HEAD.
+  const head = sql.head.get(channel) as unknown as Head | undefined;
+  if (head === undefined) {
+    if (Number(sql.countChannels.get()?.["channels"]) < channelsMax) return null;
+    return refuse("forbidden", `Cannot open the channel "${channel}" as the server already has ${channelsMax}`);
+  }
+  if (revision <= head.revision) {
+    return refuse(
+      "revision_conflict",
+      `Cannot publish revision ${revision} on "${channel}" as its highest is ${head.revision}: wanted a higher one ` +
+        `(found ${digest})`,
+      { highest: head.revision, digest: head.digest },
+    );
+  }
+  if (prev === head.digest) return null;
+  return refuse(
+    "prev_mismatch",
+    `Cannot publish revision ${revision} on "${channel}" as it follows ${prev ?? "nothing"}: the current release is ` +
+      `${head.digest} (someone published in between: publish again)`,
+    { revision: head.revision, digest: head.digest },
+  );
+}
+
+function keep(sql: Statements, { release, digest, signers, nowMs, envelope, actor }: PublishJob): void {
+  const { channel, revision, issued, expires, notes, apply: { mode } } = release;
+  sql.insert.run(channel, revision, digest, issued, expires, notes, mode, JSON.stringify(signers), nowMs, envelope);
+  for (const { system, variant, storePath, closure } of release.targets) {
+    const { paths, narSize, digest: closureDigest } = closure;
+    sql.insertTarget.run(channel, revision, system, variant, storePath, paths, narSize, closureDigest);
+  }
+  sql.setHead.run(channel, revision);
+  sql.restand.run(channel, revision);
+  const detail = JSON.stringify({ revision, digest, signers });
+  sql.record({ atMs: nowMs, kind: "release_published", deviceId: null, channel, actor, detail });
 }

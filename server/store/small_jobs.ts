@@ -112,13 +112,21 @@ DELETE FROM device WHERE id IN (
   WHERE d.standing = 'pending' AND COALESCE(s.seen_ms, d.enrolled_ms) < ?2 LIMIT ?1
 )`;
 
+// Strangers may name channels that nobody has, and be forgotten again.
+const PRUNE_COUNTS = "DELETE FROM standing_count WHERE devices = 0";
+
 /** Makes the function that removes old events, and devices that waited and then fell silent. */
 export function preparePrune(db: Database): (job: PruneJob) => Pruned {
   const events = db.prepare(PRUNE_EVENTS);
   const pending = db.prepare(PRUNE_PENDING);
-  return ({ eventsBeforeMs, pendingBeforeMs }) => ({
-    kind: "pruned",
-    events: Number(events.run(PRUNE_CHUNK, eventsBeforeMs).changes),
-    devices: Number(pending.run(PRUNE_CHUNK, pendingBeforeMs).changes),
-  });
+  const counts = db.prepare(PRUNE_COUNTS);
+  return ({ eventsBeforeMs, pendingBeforeMs }) => {
+    const pruned = {
+      kind: "pruned",
+      events: Number(events.run(PRUNE_CHUNK, eventsBeforeMs).changes),
+      devices: Number(pending.run(PRUNE_CHUNK, pendingBeforeMs).changes),
+    } as const;
+    counts.run();
+    return pruned;
+  };
 }

@@ -1,15 +1,14 @@
-/** `POST /checkin` and `POST /checkin/log` (protocol 4.3 to 4.5, 4.7). */
+/** `POST /checkin` (protocol 4.3 to 4.5). */
 import {
-  cleanText,
+  type Checkin,
   type Directive,
   ENVELOPE_CONTENT_TYPE,
   formatTimestamp,
+  type Log,
   OtaError,
   parseCheckin,
-  parseLogDocument,
   paths,
   PINNED_ROOT,
-  redact,
   REQUEST_LIMITS,
 } from "@nix-ota/common";
 import { readBody } from "../body.ts";
@@ -17,13 +16,12 @@ import type { App, AppDeps } from "../deps.ts";
 import { addRoute, type RouteHandler } from "../router.ts";
 import type { StoredRelease } from "../store/wire_queries.ts";
 import { recordState } from "./clean_state.ts";
-import type { DeviceEnvelopes, FromDevice } from "./device_envelope.ts";
+import { checkNotRejected, type DeviceEnvelopes, type FromDevice } from "./device_envelope.ts";
 import { makeNonce, spreadSeconds } from "./nonce.ts";
 
 const CHECKIN_BODY = { contentType: ENVELOPE_CONTENT_TYPE, maxBytes: REQUEST_LIMITS.checkinBytes } as const;
-const LOG_BODY = { contentType: ENVELOPE_CONTENT_TYPE, maxBytes: REQUEST_LIMITS.logBytes } as const;
 
-/** Adds the routes. */
+/** Adds the route. */
 export function addCheckin(app: App, deps: AppDeps, envelopes: DeviceEnvelopes): void {
   const { policy, store, access, now, random, log } = deps;
 
@@ -46,7 +44,7 @@ export function addCheckin(app: App, deps: AppDeps, envelopes: DeviceEnvelopes):
       newNonce,
     });
     log("debug", "checkin", { device: identity.name, seq: document.seq, changed: outcome.changed });
-    if (outcome.told) logStory(from);
+    if (outcome.told) logResult(from, log);
     if (outcome.cloneFound) log("warn", "clone_suspected", { device: identity.name, boot: document.bootId });
     if (outcome.status === "pending") throw pending(from);
     const answer: Directive = {
@@ -61,49 +59,20 @@ export function addCheckin(app: App, deps: AppDeps, envelopes: DeviceEnvelopes):
     return c.json(answer);
   };
 
-  function logStory({ identity, document }: FromDevice<ReturnType<typeof parseCheckin>>): void {
-    const { phase, target, result, reason } = document.state;
-    // Results only: the phases in between are in the device's history.
-    if (phase !== "idle" || result === null) return;
-    log(result.startsWith("succeeded") ? "info" : "warn", "device_result", {
-      device: identity.name,
-      channel: document.channel,
-      revision: target?.revision ?? null,
-      result,
-      reason,
-    });
-  }
-
-  const takeLog: RouteHandler = async (c) => {
-    const bytes = await readBody(c.req.raw, LOG_BODY);
-    const from = await envelopes.open(bytes, "log", parseLogDocument);
-    const { document, identity } = from;
-    checkNotRejected(from);
-    await store.submit<"log">({
-      kind: "log",
-      nowMs: now(),
-      name: identity.name,
-      fingerprint: identity.fingerprint,
-      seq: document.seq,
-      channel: document.channel,
-      revision: document.revision,
-      digest: document.digest,
-      log: redact(cleanText(document.log)),
-    });
-    log("info", "device_log", { device: identity.name, channel: document.channel, revision: document.revision });
-    return c.body(null, 204);
-  };
-
   addRoute(app, paths.checkin, { POST: checkin });
-  addRoute(app, paths.log, { POST: takeLog });
 }
 
-function checkNotRejected({ identity }: FromDevice<unknown>): void {
-  if (identity.status !== "rejected") return;
-  throw new OtaError(
-    "device_rejected",
-    `Cannot take a report of the device "${identity.name}" as an operator rejected it`,
-  );
+/** Results only: the phases in between are in the device's history. */
+function logResult({ identity, document }: FromDevice<Checkin>, log: Log): void {
+  const { phase, target, result, reason } = document.state;
+  if (phase !== "idle" || result === null) return;
+  log(result.startsWith("succeeded") ? "info" : "warn", "device_result", {
+    device: identity.name,
+    channel: document.channel,
+    revision: target?.revision ?? null,
+    result,
+    reason,
+  });
 }
 
 /** Its report is kept, so that operators see what asks to be let in; it gets nothing. */

@@ -111,3 +111,9 @@ export function checkFleet(found: string, wanted: string): void {
     `Cannot take the document as it is for the fleet "${found}": wanted "${wanted}"`,
   );
 }
+
+/** @throws {OtaError} `device_rejected`: before anything is written, as a rejected device may send for ever. */
+export function checkNotRejected({ identity: { name, status } }: FromDevice<unknown>): void {
+  if (status !== "rejected") return;
+  throw new OtaError("device_rejected", `Cannot take a report of the device "${name}" as an operator rejected it`);
+}
