@@ -50,8 +50,11 @@ export function classifyNixError(messages: readonly string[]): NixFailure {
   const lines = messages.flatMap((message) => cleanText(message).split("\n")).map((line) => line.trim())
     .filter((line) => line !== "");
   for (const [reason, pattern] of PATTERNS) {
-    const line = lines.findLast((one) => pattern.test(one));
-    if (line !== undefined) return { reason, line };
+    const at = lines.findLastIndex((one) => pattern.test(one));
+    const line = lines[at];
+    if (line === undefined) continue;
+    // A line that ends in a colon says what about in the next one.
+    return { reason, line: line.endsWith(":") ? `${line} ${lines[at + 1] ?? ""}`.trim() : line };
   }
   return { reason: "fetch_failed", line: lines.at(-1) ?? "Nix said nothing" };
 }

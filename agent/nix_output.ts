@@ -114,22 +114,24 @@ export interface ProgressReader {
   /** Takes one line of stderr; anything that is not understood is ignored. */
   read(line: string): void;
   progress(): FetchProgress;
-  /** Messages for people, oldest first: errors and warnings, at most {@link MESSAGES_MAX}. */
+  /** Messages for people: what happened, then warnings and errors; at most {@link MESSAGES_MAX} of each, the newest. */
   messages(): readonly string[];
 }
 
-/** Most messages that are kept of one call, the newest: the decisive one is among the last. */
-export const MESSAGES_MAX = 200;
+/** Most messages of a kind that are kept of one call: what decides is among the last. */
+export const MESSAGES_MAX = 100;
 
-/** Numbers of Nix's activity and result types (NixOS/nix src/libutil/logging.hh). */
+/** Numbers of Nix's activities, levels and results (NixOS/nix src/libutil/logging.hh). */
 const ACTIVITY = { copyPath: 100, copyPaths: 103 } as const;
+const LEVEL = { error: 0, warning: 1, info: 3 } as const;
 const RESULT = { progress: 105, setExpected: 106 } as const;
 
 /** Starts to follow a fetch. */
 export function createProgressReader(): ProgressReader {
   const copying = new Map<number, { done: number; size: number }>();
   const groups = new Set<number>();
-  const messages: string[] = [];
+  const infos: string[] = [];
+  const problems: string[] = [];
   let finishedBytes = 0;
   let expectedBytes = 0;
   let paths = 0;
@@ -161,27 +163,29 @@ export function createProgressReader(): ProgressReader {
     }
   }
 
-  function message(text: string): void {
-    messages.push(cleanText(text).trim());
-    if (messages.length > MESSAGES_MAX) messages.shift();
+  function message(text: string, level: number): void {
+    const kept = level <= LEVEL.warning ? problems : infos;
+    kept.push(cleanText(text).trim());
+    if (kept.length > MESSAGES_MAX) kept.shift();
   }
 
   return {
     read(text) {
       const line = parseLine(text);
-      if (line === null) return message(text);
+      if (line === null) return message(text, LEVEL.error);
       if (line.action === "start") started(line);
       else if (line.action === "stop") stopped(line);
       else if (line.action === "result") result(line);
-      // Levels: 0 error, 1 warning, 2 notice, 3 info.
-      else if (line.action === "msg" && typeof line.msg === "string" && Number(line.level) <= 3) message(line.msg);
+      else if (line.action === "msg" && typeof line.msg === "string" && Number(line.level) <= LEVEL.info) {
+        message(line.msg, Number(line.level));
+      }
     },
     progress() {
       const running = [...copying.values()].reduce((sum, { done }) => sum + done, 0);
       const bytes = finishedBytes + running;
       return { paths, ofPaths: Math.max(paths, ofPaths), bytes, ofBytes: Math.max(bytes, expectedBytes) };
     },
-    messages: () => messages,
+    messages: () => [...infos, ...problems],
   };
 }
 

@@ -115,10 +115,15 @@ export function rolledBack({ reason, detail }: Failure): Outcome {
   return { result: "rolled_back", reason, detail };
 }
 
-/** A reason in the form that check-ins carry. */
+/** Longest text that a reason carries after its code. */
+const ABOUT_MAX = 200;
+
+/** A reason in the form that check-ins carry: what it is about is cut and made ASCII, and left out where nothing is left. */
 export function reasonOf(text: string): string {
-  const line = cleanLine(text, 240).replaceAll(/[^\x20-\x7e]/g, "?");
-  return REASON_PATTERN.test(line) ? line : "interrupted";
+  const [code = "", ...rest] = text.split(":");
+  const about = cleanLine(rest.join(":"), ABOUT_MAX).replaceAll(/[^\x20-\x7e]/g, "?");
+  const reason = about === "" ? code : `${code}:${about}`;
+  return REASON_PATTERN.test(reason) ? reason : "interrupted";
 }
 
 export function clean({ result, reason, detail }: Outcome): Outcome {
