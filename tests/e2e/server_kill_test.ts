@@ -17,6 +17,7 @@ import {
   SIGNER_KEYS_HEADER,
 } from "@nix-ota/common";
 import { testRelease, testSigner } from "@/common/testing/documents.ts";
+import { backUp } from "@/server/backup.ts";
 import { type ServerProcess, startServerProcess } from "@/server/testing/server_process.ts";
 import { type TestDevice, testDevice, testState } from "@/server/testing/test_device.ts";
 
@@ -135,30 +136,67 @@ async function loadAndKill(server: ServerProcess, work: readonly Promise<void>[]
   await Promise.all(work);
 }
 
-Deno.test(`${KILLS} SIGKILLs under load lose nothing that was acknowledged`, async () => {
+/** A folder for a server, and the devices and the publisher that keep it busy. */
+async function openLoad(): Promise<{
+  folder: string;
+  acked: Acked;
+  /** Lets every device check in and the publisher publish until the server is gone. */
+  run(server: ServerProcess): readonly Promise<void>[];
+}> {
   const folder = await Deno.makeTempDir({ prefix: "nix-ota-kill-" });
   const acked: Acked = { checkins: new Map(), releases: [], count: 0 };
   const next = { revision: 0 };
   const devices = await Promise.all(Array.from({ length: DEVICES }, (_, index) => testDevice(`d${index}`, 10 + index)));
   const enrolled = new Set<string>();
+
+  async function join(url: string, device: TestDevice): Promise<void> {
+    if (!enrolled.has(device.name)) {
+      const response = await post(`${url}/enroll`, await device.enrol());
+      if (response === null) return;
+      device.chain.nonce = (await response.json()).nonce;
+      enrolled.add(device.name);
+    }
+    await keepCheckingIn(url, device, acked);
+  }
+
+  return {
+    folder,
+    acked,
+    run: ({ url }) => {
+      const token = Deno.readTextFileSync(`${folder}/publish-token`).trim();
+      return [...devices.map((device) => join(url, device)), keepPublishing(url, token, acked, next)];
+    },
+  };
+}
+
+const WHOLE = { lost: [], integrity: "ok", miscounted: 0 };
+
+Deno.test(`${KILLS} SIGKILLs under load lose nothing that was acknowledged`, async () => {
+  const { folder, acked, run } = await openLoad();
   for (let kill = 0; kill < KILLS; kill += 1) {
     const server = await startServerProcess(folder, "--enrolment", "open");
-    const token = Deno.readTextFileSync(`${folder}/publish-token`).trim();
-    const join = async (device: TestDevice): Promise<void> => {
-      if (!enrolled.has(device.name)) {
-        const response = await post(`${server.url}/enroll`, await device.enrol());
-        if (response === null) return;
-        device.chain.nonce = (await response.json()).nonce;
-        enrolled.add(device.name);
-      }
-      await keepCheckingIn(server.url, device, acked);
-    };
-    await loadAndKill(server, [...devices.map(join), keepPublishing(server.url, token, acked, next)]);
-    assert.deepEqual(findLost(`${folder}/nix-ota.sqlite`, acked), { lost: [], integrity: "ok", miscounted: 0 });
+    await loadAndKill(server, run(server));
+    assert.deepEqual(findLost(`${folder}/nix-ota.sqlite`, acked), WHOLE);
   }
   assert.ok(acked.count > KILLS, "there was no load to speak of");
-  Deno.stdout.writeSync(new TextEncoder().encode(
-    `${KILLS} kills, ${acked.count} acknowledged, of them ${acked.releases.length} releases, 0 lost\n`,
-  ));
+  const summary = `${KILLS} kills, ${acked.count} acknowledged, of them ${acked.releases.length} releases, 0 lost\n`;
+  Deno.stdout.writeSync(new TextEncoder().encode(summary));
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a backup taken under load is whole and has what was acknowledged before it", async () => {
+  const { folder, acked, run } = await openLoad();
+  const server = await startServerProcess(folder, "--enrolment", "open");
+  const work = run(server);
+  for (let number = 0; number < 3; number += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    const before: Acked = { checkins: new Map(acked.checkins), releases: [...acked.releases], count: acked.count };
+    const file = `${folder}/copy-${number}.sqlite`;
+    await backUp(folder, file);
+    assert.deepEqual(findLost(file, before), WHOLE);
+  }
+  await server.end("SIGKILL");
+  await Promise.all(work);
+  assert.ok(acked.releases.length > 0 && acked.checkins.size === DEVICES);
   await Deno.remove(folder, { recursive: true });
 });
