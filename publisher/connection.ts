@@ -5,8 +5,9 @@
 import { decodeUtf8 } from "@nix-ota/common";
 import { type Api, REQUEST_TIMEOUT_MS } from "./api.ts";
 import { type Context, grouped, missingOption, type OptionSpec, quoted, type Raw } from "./context.ts";
-import { usageError } from "./errors.ts";
+import { interrupted, usageError } from "./errors.ts";
 import { readInput } from "./files.ts";
+import { processTerminal, promptSecret } from "./ui/prompt.ts";
 
 /** Longest server URL in UTF-16 code units. */
 const SERVER_URL_MAX = 512;
@@ -34,14 +35,18 @@ export function parseServerUrl(text: string, { allowHttp }: { allowHttp: boolean
   if (url.search !== "" || url.hash !== "") {
     throw usageError(`--server must have no ? or # in it, found ${quoted(text)}`);
   }
-  const loopback = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname);
-  if (url.protocol === "http:" && !loopback && !allowHttp) {
+  if (url.protocol === "http:" && !isLoopback(url.hostname) && !allowHttp) {
     throw usageError(
       `--server must be https, found ${quoted(text)}: over http everybody on the way can read the token ` +
         "(add --allow-http where the way is safe)",
     );
   }
   return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
+}
+
+/** Whether a host name of a URL is this machine itself. */
+export function isLoopback(hostname: string): boolean {
+  return /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
 /**
@@ -63,11 +68,20 @@ async function readToken(raw: Raw, context: Context): Promise<string | null> {
   if (typed !== undefined && file !== undefined) {
     throw usageError("--token and --token-file are both given: wanted one of them");
   }
-  if (typed === "-") return parseToken(await readText("-", "the token on stdin"), "--token -");
+  if (typed === "-") return parseToken(await readStdin(), "--token -");
   if (typed !== undefined) return parseToken(typed, "--token");
   const path = file ?? context.env("NIX_OTA_TOKEN_FILE");
   if (path === undefined || path === "") return null;
   return parseToken(await readText(path, "the token file"), file === undefined ? "NIX_OTA_TOKEN_FILE" : "--token-file");
+}
+
+/** The token from stdin; from a person at a terminal without showing it. */
+async function readStdin(): Promise<string> {
+  const terminal = processTerminal();
+  if (!terminal.isTerminal) return await readText("-", "the token on stdin");
+  const typed = await promptSecret("Access token: ", terminal);
+  if (typed === null) throw interrupted("asking for the token");
+  return typed;
 }
 
 async function readText(path: string, what: string): Promise<string> {

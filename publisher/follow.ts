@@ -11,8 +11,15 @@ import { readProgress, readReleases } from "./operator_api.ts";
 import { sleep } from "./retry.ts";
 import { describeNews, judgeRollout, type RolloutEnd, type Sorted, type WaitRule } from "./rollout.ts";
 
-/** Time between two looks, in milliseconds. */
-const POLL_MS = 1000;
+/** Shortest and longest time between two looks, in milliseconds: lively at first, light on the server later. */
+const POLL_MIN_MS = 500;
+const POLL_MAX_MS = 5000;
+
+/** The time to the next look: a hundredth of the time that has passed, within limits. Milliseconds. */
+export function pollMs(elapsedSeconds: number): number {
+  return Math.min(POLL_MAX_MS, Math.max(POLL_MIN_MS, elapsedSeconds * 10));
+}
+
 /** Most devices that are named in the last lines; the rest is counted. */
 const NAMED_MAX = 10;
 
@@ -34,45 +41,51 @@ export interface FollowOptions {
 }
 
 /**
- * Follows a release that was just published. A server that is away for a while is waited for.
- * @throws {CliError} Where the server refuses to tell.
+ * Follows a release that was just published. A server that is away for a while is waited for; whatever goes wrong here
+ * does not change that the release is out, so it is an end and not an exception.
  */
 export async function followRollout(api: Api, context: Context, options: FollowOptions): Promise<Rollout> {
   const { ui, now, signal } = context;
   const startMs = now();
   const line = ui.progress();
-  let last: Pick<Rollout, "progress" | "sorted"> = { progress: null, sorted: null };
-  let publishedMs: number | null = null;
-  let away = false;
-  const ended = (end: RolloutEnd): Rollout => ({ end, seconds: Math.round((now() - startMs) / 1000), ...last });
-  try {
-    for (;;) {
-      const elapsedSeconds = (now() - startMs) / 1000;
-      const timedOut = elapsedSeconds >= options.timeoutSeconds;
-      try {
-        publishedMs ??= await readPublishedMs(api, options);
-        const progress = await readProgress(api, options);
-        away = false;
-        const { end, sorted } = judgeRollout(progress, { publishedMs, elapsedSeconds, timedOut, rule: options.rule });
-        const news = describeNews(last.progress, progress);
-        if (news.length > 0) line.end();
-        for (const text of news) ui.step("info", "device", text);
-        last = { progress, sorted };
-        line.update(toProgress(progress, sorted));
-        if (end !== null) return ended(end);
-      } catch (error) {
-        if (signal.aborted) return ended("interrupted");
-        if (!(error instanceof CliError) || error.exit !== EXIT.serverUnreachable) throw error;
-        if (timedOut) return ended("unreachable");
-        if (!away) ui.step("warn", "rollout", `${error.message}; still trying`);
-        away = true;
-      }
-      await sleep(POLL_MS, signal);
-      if (signal.aborted) return ended("interrupted");
-    }
-  } finally {
+  let last: Look = { progress: null, sorted: null, publishedMs: null };
+  let isAway = false;
+  const ended = (end: RolloutEnd): Rollout => {
     line.end();
+    return { end, seconds: Math.round((now() - startMs) / 1000), progress: last.progress, sorted: last.sorted };
+  };
+  for (;;) {
+    const elapsedSeconds = (now() - startMs) / 1000;
+    const timedOut = elapsedSeconds >= options.timeoutSeconds;
+    try {
+      const publishedMs = last.publishedMs ?? await readPublishedMs(api, options);
+      const progress = await readProgress(api, options);
+      const { end, sorted } = judgeRollout(progress, { publishedMs, elapsedSeconds, timedOut, rule: options.rule });
+      const news = describeNews(last.progress, progress);
+      if (news.length > 0) line.end();
+      for (const text of news) ui.step("info", "device", text);
+      last = { progress, sorted, publishedMs };
+      isAway = false;
+      if (end !== null) return ended(end);
+      line.update(toProgress(progress, sorted));
+    } catch (error) {
+      if (signal.aborted) return ended("interrupted");
+      if (!(error instanceof CliError)) throw error;
+      const isPassing = error.exit === EXIT.serverUnreachable;
+      if (!isPassing || !isAway) line.end();
+      if (!isPassing) ui.step("fail", "rollout", error.message);
+      if (!isPassing || timedOut) return ended(isPassing ? "unreachable" : "refused");
+      if (!isAway) ui.step("warn", "rollout", `${error.message}; still trying`);
+      isAway = true;
+    }
+    await sleep(pollMs(elapsedSeconds), signal);
+    if (signal.aborted) return ended("interrupted");
   }
+}
+
+/** What was seen last. */
+interface Look extends Pick<Rollout, "progress" | "sorted"> {
+  readonly publishedMs: number | null;
 }
 
 /** When the server took the release, by its own clock: the clock that `seenMs` of devices is of. */
@@ -118,6 +131,7 @@ export function showRollout(
     timed_out: `out of time ${after}: ${current} run it, ${sorted?.open ?? 0} still have to`,
     superseded: "a newer release took over: devices take that one instead",
     unreachable: `the server has not answered ${after}: devices go on by themselves`,
+    refused: "the release is published, but how devices do cannot be told",
     interrupted: "no longer followed; the release is published and devices go on with it",
   };
   const mark = end === "succeeded" || end === "no_devices" ? "ok" : end === "failed" ? "fail" : "warn";

@@ -3,8 +3,10 @@
  * @module
  */
 import { type CacheKey, parseStorePath } from "@nix-ota/common";
-import { type CacheProblem, checkCacheInfo, checkCaches, type Preflight, signingKeyNames } from "./cache.ts";
-import type { Context } from "./context.ts";
+import { type CacheProblem, checkCaches, type Preflight, signingKeyNames } from "./cache.ts";
+import { type Cache, checkCacheInfo, openCache } from "./cache_client.ts";
+import { checkInterrupted, type Context } from "./context.ts";
+import { isLoopback } from "./connection.ts";
 import { CliError, EXIT, usageError } from "./errors.ts";
 import type { LocalPath } from "./path_info.ts";
 import type { PlannedTarget } from "./release_plan.ts";
@@ -25,20 +27,14 @@ export async function runPreflight(
   },
 ): Promise<Preflight> {
   const { ui, signal, random, now } = context;
-  const limits = { signal, random, nowMs: now };
-  for (const cache of caches) {
-    const problem = await checkCacheInfo(cache, limits);
-    if (problem === null) continue;
-    throw new CliError(EXIT.refused, `Cannot use the substituter ${cache}: ${problem} (check --substituter)`, {
-      code: "cache_incomplete",
-    });
-  }
-  if (keys.length === 0) throw await missingKey(targets, { caches, ...limits });
+  const opened = caches.map((href) => openCache(href, { signal, random, nowMs: now }));
+  for (const cache of opened) await checkCache(cache, context);
+  if (keys.length === 0) throw await missingKey(targets, opened);
   const paths = distinctPaths(targets);
   const line = ui.progress();
   const onPath = (done: number, storePath: string): void =>
     line.update({ label: "cache", done, total: paths.length, detail: parseStorePath(storePath).name });
-  const preflight = await checkCaches({ paths, caches, keys, ...limits, onPath }).finally(line.end);
+  const preflight = await checkCaches({ paths, caches: opened, keys, signal, onPath }).finally(line.end);
   if (preflight.problems.length > 0) throw incomplete(preflight.problems, { targets, caches, total: paths.length });
   showResult(context, preflight, { caches, total: paths.length });
   return preflight;
@@ -50,12 +46,22 @@ export function distinctPaths(targets: readonly PlannedTarget[]): readonly Local
   return [...new Map(all.map((path) => [path.storePath, path])).values()];
 }
 
-async function missingKey(
-  targets: readonly PlannedTarget[],
-  options: Parameters<typeof signingKeyNames>[1],
-): Promise<CliError> {
+async function checkCache(cache: Cache, context: Context): Promise<void> {
+  const problem = await checkCacheInfo(cache);
+  checkInterrupted(context, "checking the binary cache: nothing was sent");
+  if (problem !== null) {
+    throw new CliError(EXIT.refused, `Cannot use the substituter ${cache.href}: ${problem} (check --substituter)`, {
+      code: "cache_incomplete",
+    });
+  }
+  const { protocol, hostname } = new URL(cache.href);
+  if (protocol === "https:" || isLoopback(hostname)) return;
+  context.ui.step("warn", "cache", `${cache.href} is not https: only devices with allowHttp fetch from it`);
+}
+
+async function missingKey(targets: readonly PlannedTarget[], caches: readonly Cache[]): Promise<CliError> {
   const [first] = targets;
-  const names = first === undefined ? [] : await signingKeyNames(first.closure.storePath, options);
+  const names = first === undefined ? [] : await signingKeyNames(first.closure.storePath, caches);
   const seen = names.length === 0
     ? "the system is not signed in the cache yet: sign it, and add --substituter-key <name:base64>"
     : `the cache signs with ${names.join(", ")} (add ${
@@ -118,7 +124,7 @@ function adviceFor(
   at: { systems: string; cache: string },
 ): readonly string[] {
   const advice: string[] = [];
-  if (kinds.has("missing") || kinds.has("nar_missing")) {
+  if (kinds.has("missing")) {
     advice.push(`To do: copy the whole closure to the cache, nix copy --to <cache's store URL> ${at.systems}`);
   }
   if (kinds.has("unsigned") || kinds.has("untrusted")) {

@@ -36,6 +36,7 @@ export type RolloutEnd =
   | "superseded"
   | "no_devices"
   | "unreachable"
+  | "refused"
   | "interrupted";
 
 /** The exit code of each end. */
@@ -47,6 +48,7 @@ export const ROLLOUT_EXIT: Readonly<Record<RolloutEnd, ExitCode>> = {
   timed_out: EXIT.waitEnded,
   superseded: EXIT.waitEnded,
   unreachable: EXIT.serverUnreachable,
+  refused: EXIT.serverRefused,
   interrupted: EXIT.interrupted,
 };
 

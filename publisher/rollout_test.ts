@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DeviceRow, ReleaseProgress } from "@nix-ota/common";
+import { pollMs } from "./follow.ts";
 import { describeNews, judgeRollout } from "./rollout.ts";
 import { DIGEST, makeDevice, makeProgress } from "./testing/devices.ts";
 
@@ -150,4 +151,8 @@ Deno.test("describeNews() does not take a device for current because the list is
   const before = makeProgress(0, [updating("a"), updating("b")]);
   const after = { ...makeProgress(0, [updating("a")]), counts: { ...before.counts } };
   assert.deepEqual(describeNews(before, after), []);
+});
+
+Deno.test("pollMs() looks often at first and seldom later", () => {
+  assert.deepEqual([0, 10, 60, 100, 900].map(pollMs), [500, 500, 600, 1000, 5000]);
 });

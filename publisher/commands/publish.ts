@@ -162,11 +162,17 @@ function toPublication(
   };
 }
 
+/** A current release may be so much newer than the clock here before that is worth a warning, in milliseconds. */
+const CLOCK_TOLERANCE_MS = 300_000;
+
 function showCurrent({ ui, now }: Context, current: VerifiedRelease | null): void {
   if (current === null) return ui.step("ok", "current", "none: this is the first release of the channel");
   const { revision, issued, expires } = current.release;
   const expired = formatTimestamp(now()) >= expires ? ", expired" : "";
   ui.step("ok", "current", `revision ${revision} of ${issued}${expired}, its signature is good`);
+  if (issued > formatTimestamp(now() + CLOCK_TOLERANCE_MS)) {
+    ui.step("warn", "clock", `the current release is of ${issued}, which is later than the clock here says: check it`);
+  }
 }
 
 async function showSigned(

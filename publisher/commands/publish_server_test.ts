@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
-import { formatOpenSshPublicKey, PROBLEM_CONTENT_TYPE } from "@nix-ota/common";
-import { type FakeControl, problem, startControl } from "../testing/fake_control.ts";
+import {
+  encodeUtf8,
+  formatEnvelope,
+  formatOpenSshPublicKey,
+  formatRelease,
+  PROBLEM_CONTENT_TYPE,
+  signEnvelope,
+} from "@nix-ota/common";
+import { type FakeControl, hold, problem, startControl } from "../testing/fake_control.ts";
 import { checkRows, type Row } from "../testing/rows.ts";
 import { makeKeyFile, makeWorld } from "../testing/world.ts";
 
@@ -238,4 +245,18 @@ Deno.test("publish stops at Ctrl-C before anything is sent", async () => {
   assert.deepEqual(world.control.requests, []);
   const left = (await Array.fromAsync(Deno.readDir(world.folder))).map(({ name }) => name).sort();
   assert.deepEqual(left, ["fake-nix", "sign.key", "token"]);
+});
+
+Deno.test("publish warns where the clock here is behind the current release", async () => {
+  await using world = await makeWorld();
+  assert.equal((await world.publish()).code, 0);
+  const [held] = world.control.releases;
+  assert.ok(held);
+  const issued = "2999-01-01T00:00:00Z";
+  const payload = formatRelease({ ...held.release, issued, expires: "2999-02-01T00:00:00Z" });
+  const envelope = formatEnvelope(await signEnvelope("release", payload, [world.signer]));
+  world.control.releases.splice(0, 1, await hold(encodeUtf8(envelope)));
+  const { code, stderr } = await world.publish();
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /! clock +the current release is of 2999-01-01T00:00:00Z, which is later than the clock here/);
 });

@@ -139,11 +139,11 @@ Deno.test("publish --wait stops at Ctrl-C without taking anything back", async (
   assert.equal(world.control.releases.length, 1);
 });
 
-Deno.test("publish --wait says so when the token may not read", async () => {
+Deno.test("publish --wait says so when the token may not read, and that the release is out", async () => {
   await using world = await makeWorld();
   tell(world, [problem("forbidden", "Cannot read the fleet with this token")]);
-  const { code, stderr } = await world.publish({ wait: true });
+  const { code, stderr, stdout } = await world.publish({ wait: true, json: true });
   assert.equal(code, 4);
-  assert.match(stderr, /✓ published/);
-  assert.match(stderr, /nix-ota: Cannot read the fleet with this token/);
+  assert.match(stderr, /✗ rollout +Cannot read the fleet with this token .*\n! rollout +the release is published, but/);
+  assert.equal(JSON.parse(stdout).published, true);
 });

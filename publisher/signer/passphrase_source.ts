@@ -3,7 +3,8 @@
  * @module
  */
 import { interrupted, usageError } from "../errors.ts";
-import { type AskPassphrase, processTerminal, promptPassphrase, readPassphraseFile } from "./passphrase.ts";
+import { processTerminal, promptSecret } from "../ui/prompt.ts";
+import { type AskPassphrase, readPassphraseFile } from "./passphrase.ts";
 
 /** Asks for the passphrase of an existing key: the file that was named, else the terminal. */
 export function passphraseFor(file: string | undefined): AskPassphrase {
@@ -16,15 +17,18 @@ export function passphraseFor(file: string | undefined): AskPassphrase {
           "passphrase on (give --passphrase-file)",
       );
     }
-    return await promptPassphrase(`Passphrase for ${path}: `, terminal) ?? stop();
+    return await promptSecret(`Passphrase for ${path}: `, terminal) ?? stop();
   };
 }
 
 /** Asks for a new passphrase, twice. */
 export async function newPassphrase(path: string): Promise<string> {
   const terminal = processTerminal();
-  const first = await promptPassphrase(`New passphrase for ${path}: `, terminal) ?? stop();
-  const second = await promptPassphrase("The same again: ", terminal) ?? stop();
+  if (!terminal.isTerminal) {
+    throw usageError("Cannot ask for the passphrase as stdin is no terminal (give it with --passphrase-file)");
+  }
+  const first = await promptSecret(`New passphrase for ${path}: `, terminal) ?? stop();
+  const second = await promptSecret("The same again: ", terminal) ?? stop();
   if (first !== second) throw usageError("Cannot use the passphrase as the two are not the same");
   return first;
 }

@@ -154,7 +154,12 @@ function openProgress({ err, errTerminal, now }: Streams, style: Style): Progres
 export function processStreams(env: (name: string) => string | undefined): Streams {
   const write = (stream: typeof Deno.stdout | typeof Deno.stderr) => (text: string): void => {
     const bytes = new TextEncoder().encode(text);
-    for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
+    try {
+      for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
+    } catch (error) {
+      // Whoever read it has enough, such as `head`: no reason to break off what is under way.
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
   };
   return {
     out: write(Deno.stdout),

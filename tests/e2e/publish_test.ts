@@ -122,7 +122,7 @@ const FAULTS: readonly { what: string; faults: readonly FaultRule[]; says: RegEx
   { what: "another NarSize", faults: [{ fault: { kind: "wrong-nar-size" }, on: "narinfo" }], says: /another content/ },
   { what: "404 for narinfos", faults: [{ fault: status(404), on: "narinfo" }], says: /it is not there \(404\)/ },
   { what: "404 for a nar", faults: [{ fault: status(404), ...PAYLOAD }], says: /its NAR is not there \(404\)/ },
-  { what: "403 for a nar", faults: [{ fault: status(403), ...PAYLOAD }], says: /its NAR is not there \(403\)/ },
+  { what: "403 for a nar", faults: [{ fault: status(403), ...PAYLOAD }], says: /denies access to its NAR \(403\)/ },
   { what: "401 for all", faults: [{ fault: status(401), on: "all" }], says: /nix-cache-info answers 401/ },
   { what: "500 always", faults: [{ fault: status(500), on: "all" }], says: /nix-cache-info answers 500/ },
 ];
