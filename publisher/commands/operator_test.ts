@@ -79,7 +79,7 @@ Deno.test("status, devices and releases show the fleet", async (t) => {
     { args: ["devices", "reject", "fridge-003", "--fingerprint", PRINT], out: /^fridge-003 is rejected\n$/ },
     {
       args: ["releases"],
-      out: /prod +42 +5 h ago +2999-01-01 +nixos-system-fridge-24\.11\.1 +19\.1 MiB +openssl 3\.0\.14\n/,
+      out: /prod +42 +5 h ago +2999-01-01 +fridge-24\.11\.1 +19\.1 MiB +openssl 3\.0\.14\n/,
     },
     { args: ["releases", "--channel", "prod", "--limit", "1"], out: /prod +42/ },
     // Bad input.

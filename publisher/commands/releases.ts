@@ -51,7 +51,8 @@ async function run(raw: Raw, context: Context): Promise<number> {
 
 function cells(release: ReleaseRow, { nowMs, style }: { nowMs: number; style: Style }): readonly Cell[] {
   const [first, ...others] = release.targets;
-  const name = (first?.storePath ?? "").replace(/^\/nix\/store\/[^-]*-/, "");
+  // What every system's name begins with says nothing, and the version at its end would be cut off first.
+  const name = (first?.storePath ?? "").replace(/^\/nix\/store\/[^-]*-(?:nixos-system-)?/, "");
   const expiresMs = parseTimestamp(release.expires) ?? 0;
   return [
     { text: release.channel, paint: style.bold },
