@@ -14,7 +14,7 @@ import {
 } from "./checkin.ts";
 import { formatDocument } from "./document.ts";
 import { signEnvelope } from "./envelope.ts";
-import { OtaError } from "./errors.ts";
+import { ERROR_CODES, OtaError } from "./errors.ts";
 import { PHASES, REASON_PATTERN, REASONS, RESULTS } from "./reasons.ts";
 import {
   envelopeBytes,
@@ -238,6 +238,10 @@ Deno.test("ordinary documents fit their envelopes with room to spare, and so doe
   assert.ok(checkin.length < CHECKIN_MAX_BYTES / 4, `${checkin.length}`);
   assert.ok(enrol.length < ENROL_MAX_BYTES / 4, `${enrol.length}`);
   assert.ok(envelopeBytes(await signEnvelope("log", log, [signer])).length < LOG_MAX_BYTES);
+});
+
+Deno.test("every error code can be the reason of a refusal", () => {
+  for (const code of Object.keys(ERROR_CODES)) assert.match(code, REASON_PATTERN);
 });
 
 Deno.test("REASONS are codes that a report may carry, each with a sentence", () => {

@@ -78,4 +78,4 @@ export const REASONS = {
 export type Reason = keyof typeof REASONS;
 
 /** A reason in a report (protocol 4.4): a code, or a code and what it is about, such as `health_failed:exit 3`. */
-export const REASON_PATTERN = /^[a-z_]{1,40}(?::[\x20-\x7e]{1,200})?$/;
+export const REASON_PATTERN = /^[a-z][a-z0-9_]{0,39}(?::[\x20-\x7e]{1,200})?$/;
