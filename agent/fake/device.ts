@@ -12,6 +12,7 @@ import {
   generateKey,
   type Offer,
   type PublicKey,
+  type Release,
   signEnvelope,
   type Signer,
 } from "@nix-ota/common";
@@ -29,7 +30,7 @@ import { createRuntime, type Runtime, type RuntimeOptions } from "./runtime.ts";
 import { fakeClosure, fakeNarHash, type FakeSystemSpec, type World } from "./world.ts";
 
 /** The channel, fleet and cache of every fake device. */
-const CHANNEL = "prod";
+export const CHANNEL = "prod";
 const CACHE = "https://cache.example.org";
 const SYSTEM_NAME = "x86_64-linux";
 
@@ -62,8 +63,19 @@ export async function signFakeRelease(
   fleet: Fleet,
   { revision, spec, mode = "auto" }: { revision: number; spec: FakeSystemSpec; mode?: ApplyMode },
 ): Promise<FakeRelease> {
+  const payload = formatRelease(await fakeReleaseDocument(fleet, { revision, spec, mode }));
+  const envelope = encodeUtf8(formatEnvelope(await signEnvelope("release", payload, [fleet.releaseKey])));
+  const digest = await digestOf(payload);
+  return { offer: { channel: CHANNEL, revision, digest, stage: true, activate: true, reason: "go on" }, envelope };
+}
+
+/** The document of a release of a fake system. */
+export async function fakeReleaseDocument(
+  { cacheKey }: Pick<Fleet, "cacheKey">,
+  { revision, spec, mode = "auto" }: { revision: number; spec: FakeSystemSpec; mode?: ApplyMode },
+): Promise<Release> {
   const issuedMs = Date.UTC(2026, 4, 1) + revision * 1000;
-  const payload = formatRelease({
+  return {
     type: "nix-ota/release",
     v: 1,
     fleet: "default",
@@ -80,13 +92,10 @@ export async function signFakeRelease(
       narHash: fakeNarHash(spec.storePath),
       closure: await fakeClosure(spec),
     }],
-    substituters: [{ url: CACHE, keys: [fleet.cacheKey] }],
+    substituters: [{ url: CACHE, keys: [cacheKey] }],
     apply: { mode, healthSeconds: 30 },
     notes: "",
-  });
-  const envelope = encodeUtf8(formatEnvelope(await signEnvelope("release", payload, [fleet.releaseKey])));
-  const digest = await digestOf(payload);
-  return { offer: { channel: CHANNEL, revision, digest, stage: true, activate: true, reason: "go on" }, envelope };
+  };
 }
 
 /** Has the server offer a release. */
