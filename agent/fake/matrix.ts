@@ -44,6 +44,8 @@ export interface Snapshot {
 export interface MatrixOptions {
   readonly fleet: Fleet;
   readonly seed: number;
+  /** Cuts before every so many steps; 1 is all of them. */
+  readonly stepEvery: number;
   /** Random outcomes of a power cut, per step. */
   readonly randomCuts: number;
   /** Every so many cuts, the life that follows is cut off as well. */
@@ -95,6 +97,7 @@ export async function runMatrix(scenario: Scenario, options: MatrixOptions, resu
   result.steps += snapshots.length;
   const known = new Set<string>();
   for (const [at, snapshot] of snapshots.entries()) {
+    if (at % options.stepEvery !== 0) continue;
     for (const [nth, cut] of cutsOf(options).entries()) {
       const random = createRandom(options.seed * 1_000_003 + at * 101 + nth);
       const world = cloneWorld(snapshot.world);
