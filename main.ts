@@ -6,12 +6,13 @@ import { messageOf } from "@nix-ota/common";
 import { type App, type AppDeps, mountDashboard, processIo, readAccess, readAssets, runCli } from "@nix-ota/server";
 import { islands, routes } from "./routes/manifest.gen.ts";
 
-function mountPages(app: App, { reader, access, log }: AppDeps): void {
+function mountPages(app: App, { reader, access, log, policy }: AppDeps): void {
   mountDashboard(app, {
     routes,
     islands,
     reader,
     access: readAccess(access),
+    ...(policy.publicUrl === null ? {} : { origin: policy.publicUrl }),
     assets: readAssets(new URL("./dist/", import.meta.url)),
     onFault: (error, path) => log("error", "page_failed", { path, error: messageOf(error) }),
   });

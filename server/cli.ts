@@ -98,11 +98,12 @@ async function stop(server: RunningServer, log: Log): Promise<number> {
 /** What a newcomer needs to go on; never a secret. */
 function welcome(config: Config, { listener, publishToken, deps }: RunningServer): string {
   const { hostname, port } = listener;
-  const url = `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  const own = `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  const url = config.publicUrl ?? own;
   const keys = configuredKeys(config) ?? deps.trustKeys.known();
   return `nix-ota-server ${VERSION}, fleet "${config.fleet}", data in ${config.dataDir}
 
-  Listening on   ${url}
+  Listening on   ${own}
   Dashboard      ${url}/
   Publish token  ${publishToken.path}${publishToken.isNew ? " (made now)" : ""}
   Release keys   ${

@@ -42,6 +42,17 @@ function Listen(value: unknown, at: string): ListenAddress {
   return { hostname, port };
 }
 
+/** The origin of a URL, as browsers and devices outside see the server. */
+function PublicUrl(value: unknown, at: string): string {
+  const url = typeof value === "string" && value.length <= 512 ? URL.parse(value) : null;
+  const plain = url !== null && ["https:", "http:"].includes(url.protocol) && url.username === "" &&
+    url.password === "";
+  if (plain && url.pathname === "/" && url.search === "" && url.hash === "") return url.origin;
+  // What stands before an @ may be a password.
+  const found = String(value).includes("@") ? "one with a user name" : show(value);
+  throw new SchemaError(at, `must be an address without a path such as https://ota.example.org, found ${found}`);
+}
+
 function Key(value: unknown, at: string): PublicKey {
   if (typeof value !== "string") throw new SchemaError(at, `must be a public key as text, found ${show(value)}`);
   try {
@@ -74,6 +85,8 @@ const Shape = closed({
   pollSeconds: optional(integer(5, 86_400), 60),
   /** Whether a reverse proxy stands before the server and guards it from slow clients. */
   behindProxy: optional(boolean, false),
+  /** The address that devices and browsers use, for commands that pages show; null takes each request's own. */
+  publicUrl: optional(nullable(PublicUrl), null),
   /** Connections at once, where no proxy counts them. */
   connectionsMax: optional(integer(1, 100_000), 4096),
   /** The same, of one address. */

@@ -25,6 +25,8 @@ export interface Policy {
   readonly fleet: string;
   readonly enrolment: "approve" | "open" | "token";
   readonly releaseReads: "open" | "enrolled";
+  /** The address that devices and browsers use, or null where each request's own is as good. */
+  readonly publicUrl: string | null;
   /** How often devices are asked to check in, before the spread. */
   readonly pollSeconds: number;
 }

@@ -40,6 +40,7 @@ const FLAGS: readonly (readonly [flag: string, key: ConfigKey, reads: Reads, val
   ["--enrol-token-file", "enrolTokenFile", "text", "FILE", "enrolment tokens, one a line"],
   ["--release-reads", "releaseReads", "text", "WHO", "open or enrolled: who may read releases (open)"],
   ["--poll-seconds", "pollSeconds", "number", "N", "how often devices check in, in seconds (60)"],
+  ["--public-url", "publicUrl", "text", "URL", "the address that devices use, such as https://ota.example.org"],
   ["--connections-max", "connectionsMax", "number", "N", "connections at once (4096)"],
   ["--connections-per-address-max", "connectionsPerAddressMax", "number", "N", "the same of one address (512)"],
   ["--behind-proxy", "behindProxy", "flag", "", "a reverse proxy guards the server from slow clients"],

@@ -102,9 +102,9 @@ function createDeps({ config, log, store, publishTokens, enrolTokens, isReady }:
   isReady: AppDeps["isReady"];
 }): AppDeps {
   const now = Date.now;
-  const { fleet, enrolment, releaseReads, pollSeconds, behindProxy, dataDir } = config;
+  const { fleet, enrolment, releaseReads, pollSeconds, behindProxy, publicUrl, dataDir } = config;
   return {
-    policy: { fleet, enrolment, releaseReads, pollSeconds },
+    policy: { fleet, enrolment, releaseReads, pollSeconds, publicUrl },
     store,
     ...createReadModel({ store, fleet, now }),
     waiters: createWaiters({ now }),

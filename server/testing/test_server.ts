@@ -124,7 +124,7 @@ function createTestDeps({ options, store, clock, logged, signer }: {
   const now = (): number => clock.nowMs;
   const releaseReads = policy.releaseReads ?? "open";
   return {
-    policy: { fleet: "default", enrolment: "open", pollSeconds: 60, ...policy, releaseReads },
+    policy: { fleet: "default", enrolment: "open", pollSeconds: 60, publicUrl: null, ...policy, releaseReads },
     store,
     ...createReadModel({ store, fleet: "default", now, gatherMs: 1 }),
     waiters: createWaiters({ now: () => performance.now(), sweepMs: 5 }),
