@@ -46,7 +46,8 @@ export function signNext(
 }
 
 /**
- * Publishes. Where another publisher took the revision meanwhile, reads the channel again and signs for the next one.
+ * Publishes. Where another publisher took the revision meanwhile, reads the channel again and signs for the next one. A
+ * try whose answer was lost is no such race: the same bytes again get the same answer (protocol 5.2).
  *
  * Once the first byte is sent, Ctrl-C waits until the server answered, so that nobody has to guess.
  * @throws {CliError}
@@ -65,8 +66,7 @@ export async function publish(
     const outcome = await publishRelease(api, choices.channel, { envelope: signed.envelope, signers });
     if (outcome.kind === "published") return checkAnswer(signed, outcome.answer);
     const now = await readVerifiedCurrent({ ...publication, api });
-    if (now?.digest === signed.digest) return signed; // An earlier try arrived though its answer was lost.
-    if (choices.revision !== null || now === null || now.digest === current?.digest || race >= RACES_MAX) {
+    if (now === null || now.digest === current?.digest || race >= RACES_MAX) {
       throw refusal(
         api,
         `publish revision ${signed.release.revision} on channel "${choices.channel}"`,

@@ -208,6 +208,44 @@ Deno.test("publish believes only a current release that its own keys signed", as
   });
 });
 
+Deno.test("publish does not try again where a conflict is not a race", async (t) => {
+  for (const before of [0, 1]) {
+    await t.step(`${before} releases before`, async () => {
+      await using world = await makeWorld();
+      for (let count = 0; count < before; count++) assert.equal((await world.publish()).code, 0);
+      const posts = (): number => world.control.requests.filter((request) => request.startsWith("POST ")).length;
+      const postsBefore = posts();
+      const refuse = (): Response => problem("revision_conflict", "The channel is at revision 9", { highest: 9 });
+      world.control.intercept = (_, path) => path.endsWith("/publish") ? refuse() : undefined;
+      assert.equal((await world.publish()).code, 4);
+      assert.equal(posts() - postsBefore, 1);
+    });
+  }
+});
+
+Deno.test("publish gives up after five races", async () => {
+  await using world = await makeWorld();
+  let head = 0;
+  world.control.intercept = async (request, path) => {
+    if (path.endsWith("/current")) {
+      if (head === 0) return undefined;
+      return new Response(world.control.releases.at(-1)?.envelope ?? null);
+    }
+    if (!path.endsWith("/publish")) return undefined;
+    // Whatever is sent, a rival with the same key is one ahead.
+    const { release } = await hold(new Uint8Array(await request.arrayBuffer()));
+    const rival = formatRelease({ ...release, notes: "rival" });
+    const envelope = formatEnvelope(await signEnvelope("release", rival, [world.signer]));
+    world.control.releases.push(await hold(encodeUtf8(envelope)));
+    head = release.revision;
+    return problem("revision_conflict", `The channel is at revision ${head}`, { highest: head });
+  };
+  const { code, stderr } = await world.publish();
+  assert.equal(code, 4, stderr);
+  assert.equal(stderr.match(/was published meanwhile: signing for the next one/g)?.length, 4);
+  assert.equal(head, 5);
+});
+
 Deno.test("publish --revision must be above the current one", async () => {
   await using world = await makeWorld();
   assert.equal((await world.publish({ revision: "41" })).code, 0);

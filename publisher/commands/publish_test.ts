@@ -100,6 +100,25 @@ Deno.test("publish signs for the next revision when another publisher was faster
   assert.deepEqual(notes, [[1, "rival"], [2, "ours"]]);
 });
 
+Deno.test("publish --revision keeps its number in a race, unless the other went past it", async (t) => {
+  for (const [revision, code] of [["7", 0], ["1", 3]] as const) {
+    await t.step(`--revision ${revision}`, async () => {
+      await using world = await makeWorld();
+      let raced = false;
+      world.control.intercept = async (request, path) => {
+        if (raced || request.method !== "POST" || !path.endsWith("/publish")) return undefined;
+        raced = true;
+        assert.equal((await world.publish({ notes: "rival", revision: "3" })).code, 0);
+        return undefined;
+      };
+      const result = await world.publish({ revision });
+      assert.equal(result.code, code, result.stderr);
+      const revisions = world.control.releases.map(({ release }) => release.revision);
+      assert.deepEqual(revisions, code === 0 ? [3, 7] : [3]);
+    });
+  }
+});
+
 Deno.test("publish takes a lost answer for what it is: the release is there", async () => {
   await using world = await makeWorld();
   let lost = false;
