@@ -73,6 +73,8 @@ export interface Agent {
   handle(event: Event): Promise<void>;
   /** Looks at the request files; answers whether there was one. */
   takeRequests(): Promise<boolean>;
+  /** Ends in order: waits for what is said to the server, and keeps what makes the next start quick. */
+  close(): Promise<void>;
   /** Interrupts a download or a health check: a person asked for something else. */
   interrupt(): void;
   situation(): Situation;
@@ -153,7 +155,7 @@ export function createAgent(deps: AgentDeps): Agent {
   function overtake({ offer }: Directive): void {
     const { state } = situation;
     if (state.kind !== "staging" || offer === null || offer.channel !== config.channel) return;
-    if (offer.revision > state.target.revision) stageInterrupt.abort();
+    if (offer.stage && offer.revision > state.target.revision) stageInterrupt.abort();
   }
 
   function logContact(next: Contact): void {
@@ -249,6 +251,7 @@ export function createAgent(deps: AgentDeps): Agent {
     const held = until !== undefined && system.monotonicMs() < until;
     const decision = decideOffer(situation, offer, { channel: config.channel, running: look.running, held });
     if (decision.kind === "activate") return { kind: "permitted", digest: decision.digest };
+    if (decision.kind === "nothing" && decision.why === "overridden") return { kind: "drifted" };
     if (decision.kind === "nothing" || offer === null) return null;
     const fetched = await client.release(offer.channel, offer.revision, readToken);
     if (fetched.kind === "failed") {
@@ -270,6 +273,8 @@ export function createAgent(deps: AgentDeps): Agent {
       return { kind: "refused", release: { revision, digest }, failure };
     }
     if (acceptance.stale) system.log("warn", "the release has expired, by a clock that nothing has set", {});
+    // A server that offers one thing and serves another is not asked for it again and again.
+    if (acceptance.verified.digest !== offer.digest) noteFailure(offer.digest);
     await storeRelease(context, acceptance.verified);
     const target = deploymentOf(acceptance);
     return { kind: "offered", target, issuedMs: issuedMsOf(acceptance.verified), look: await lookAround(context) };
@@ -338,6 +343,10 @@ export function createAgent(deps: AgentDeps): Agent {
     cycle,
     handle,
     takeRequests,
+    async close() {
+      await reporter.settled();
+      await chain.close();
+    },
     interrupt: () => {
       interrupting = true;
       stageInterrupt.abort();

@@ -33,6 +33,8 @@ const TAKE_OVER_MS = 30_000;
 const FOLLOW_MS = 30 * 60_000;
 /** How often is looked. */
 const LOOK_MS = 200;
+/** How often the lock is tried. */
+const LOCK_ATTEMPTS = 3;
 
 /** `run`: stays until told to stop. */
 export function runCommand(deps: CommandDeps): Promise<number> {
@@ -88,8 +90,9 @@ export async function rollbackCommand(deps: CommandDeps): Promise<number> {
   if (lock === null) return await askAgent(deps, paths.rollbackRequest);
   lock.close();
   return await withAgent(deps, async (agent, context) => {
-    await agent.start();
-    await agent.handle({ kind: "rollback-requested", look: await lookAround(context) });
+    // A way back that was cut off is gone to its end; anything else is ended by going back, not taken up again.
+    if (agent.situation().state.kind === "rolling_back") await agent.start();
+    else await agent.handle({ kind: "rollback-requested", look: await lookAround(context) });
     return sayOutcome(deps, agent.situation());
   });
 }
@@ -149,9 +152,13 @@ function sayOutcome({ print }: CommandDeps, { memory }: Situation): number {
   return good ? EXIT.ok : EXIT.failed;
 }
 
-async function takeLock({ system, config }: CommandDeps): Promise<Held | null> {
+async function takeLock({ system, config, stop }: CommandDeps): Promise<Held | null> {
   await system.files.makeDirectory(config.stateDir, 0o700);
-  return await system.lock(agentPaths(config).lock);
+  for (let attempt = 1;; attempt++) {
+    const held = await system.lock(agentPaths(config).lock);
+    if (held !== null || attempt >= LOCK_ATTEMPTS) return held;
+    await system.sleep(LOOK_MS, stop); // `status` holds it for a moment to see whether an agent runs.
+  }
 }
 
 /** Opens the state directory for the one agent that may, and puts the agent together. */
@@ -174,7 +181,7 @@ async function withAgent(
   try {
     return await work(agent, context);
   } finally {
-    await agent.reporter.settled();
+    await agent.close();
     await notes.flush();
   }
 }

@@ -56,11 +56,11 @@ export function nixCall({ tools, config }: Pick<Context, "tools" | "config">): N
   return { tools, store: config.store };
 }
 
-/** Runs a program in the usual environment. */
+/** Runs a program in the usual environment; it is killed when the agent is to stop, unless another signal is given. */
 export function runProgram(
-  context: Pick<Context, "system" | "paths">,
+  context: Pick<Context, "system" | "paths" | "stop">,
   argv: readonly string[],
   options: { timeoutMs: number; signal?: AbortSignal; onStderrLine?: (line: string) => void },
 ): Promise<Ran> {
-  return context.system.run({ argv, env: programEnv(context), ...options });
+  return context.system.run({ argv, env: programEnv(context), signal: context.stop, ...options });
 }

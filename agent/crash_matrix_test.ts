@@ -17,7 +17,7 @@ function emptyResult(): MatrixResult {
 
 async function setUp(): Promise<{ scenarios: readonly Scenario[]; options: Omit<MatrixOptions, "seed"> }> {
   const fleet = await createFleet();
-  const options = { fleet, stepEvery: 1, randomCuts: 2, doubleCutEvery: 7, failuresMax: 20 };
+  const options = { fleet, stepEvery: 1, randomCuts: 3, doubleCutEvery: 7, failuresMax: 20 };
   return { scenarios: await createScenarios(fleet), options };
 }
 

@@ -27,8 +27,8 @@ export interface Identity {
 const KEY_MAX_BYTES = 4096;
 
 /**
- * Reads the device's key, or makes it.
- * @throws {Error} Where a key is there and cannot be used: a new one would be another device to the server.
+ * Reads the device's key, or makes it. One that cannot be used is kept aside: with a new key the device is another one to
+ * its server and waits for an operator, but it goes on.
  */
 export async function openIdentity({ system, paths }: Pick<Context, "system" | "paths">): Promise<Identity> {
   const signer = await readKey(system, paths.deviceKey) ?? await makeKey(system, paths.deviceKey);
@@ -40,11 +40,13 @@ async function readKey(system: Context["system"], path: string): Promise<Signer 
   if (content === null) return null;
   try {
     return await signerFromPkcs8(parsePrivateKeyPem(decodeUtf8(content)));
-  } catch (cause) {
-    throw new Error(
-      `Cannot use the device key "${path}": ${messageOf(cause)} (move it away to make a new one, and enrol again)`,
-      { cause },
-    );
+  } catch (error) {
+    system.log("error", "the device key cannot be used and is kept aside: an operator has to accept the device anew", {
+      file: `${path}.broken`,
+      detail: messageOf(error),
+    });
+    await system.files.rename(path, `${path}.broken`);
+    return null;
   }
 }
 

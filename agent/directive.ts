@@ -11,7 +11,15 @@ export type Decision =
   /** Nothing, and why in a word for the log. */
   | {
     readonly kind: "nothing";
-    readonly why: "no-offer" | "other-channel" | "current" | "not-yet" | "busy" | "failed-before" | "held";
+    readonly why:
+      | "no-offer"
+      | "other-channel"
+      | "current"
+      | "not-yet"
+      | "busy"
+      | "failed-before"
+      | "held"
+      | "overridden";
   }
   /** Fetch the release and verify it. */
   | { readonly kind: "fetch" }
@@ -44,9 +52,9 @@ export function decideOffer(
       if (offer.digest !== state.target.digest) break;
       return offer.activate ? { kind: "activate", digest: offer.digest } : { kind: "nothing", why: "not-yet" };
     case "idle":
-      if (memory.confirmed?.digest === offer.digest && memory.confirmed.storePath === running) {
-        return { kind: "nothing", why: "current" };
-      }
+      if (memory.confirmed?.digest !== offer.digest) break;
+      // A system that someone put in force since is left alone: until the next release, or until asked to retry.
+      return { kind: "nothing", why: memory.confirmed.storePath === running ? "current" : "overridden" };
   }
   if (isBad(memory, offer.digest) && memory.last?.release?.digest === offer.digest) {
     return { kind: "nothing", why: "failed-before" };

@@ -40,6 +40,8 @@ export type Event =
   | { readonly kind: "offered"; readonly target: Deployment; readonly issuedMs: number; readonly look: Look }
   | { readonly kind: "refused"; readonly release: ReleaseRef | null; readonly failure: Failure }
   | { readonly kind: "permitted"; readonly digest: string }
+  /** The release on offer was confirmed here, and another system runs since. */
+  | { readonly kind: "drifted" }
   // From effects.
   | { readonly kind: "stage-succeeded" }
   | { readonly kind: "stage-failed"; readonly failure: Failure; readonly remember: boolean }

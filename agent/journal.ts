@@ -92,6 +92,9 @@ async function tryRead(files: Files, path: string): Promise<TriedRead> {
     return { kind: "read", situation: await parseJournal(content) };
   } catch (error) {
     if (error instanceof NewerJournalError) throw error;
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new Error(`Cannot read "${path}" as this user may not (run it as root)`, { cause: error });
+    }
     return { kind: "broken", problem: `"${path}" cannot be read: ${messageOf(error)}` };
   }
 }

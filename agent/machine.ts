@@ -4,7 +4,7 @@
  * @module
  */
 import { unreachable } from "@nix-ota/common";
-import type { Event } from "./events.ts";
+import type { Event, Look } from "./events.ts";
 import {
   byHand,
   endRollback,
@@ -33,6 +33,7 @@ import {
   type Step,
   withBad,
   withFloor,
+  withLast,
   withMemory,
   WRITES_MAX,
 } from "./step.ts";
@@ -52,7 +53,7 @@ function decide(situation: Situation, event: Event, policy: Policy): Step {
     case "refused":
       return refused(situation, event, policy);
     case "retry-requested":
-      return [withMemory(situation, { bad: [] }), []];
+      return [withMemory(situation, { bad: [], confirmed: null }), []];
     case "log-sent":
       return [withMemory(situation, { unsentLog: null }), []];
     case "nothing-open":
@@ -87,9 +88,28 @@ function fromIdle(situation: Situation, event: Event, policy: Policy): Step {
       return accept(situation, event, policy);
     case "rollback-requested":
       return goBackByHand(situation, event.look, policy);
+    case "drifted":
+      return drifted(situation, policy);
+    case "boot-reverted":
+      return fellBack(situation, event.look, policy);
     default:
       return [situation, []]; // A late event of a transaction that has ended.
   }
+}
+
+/** Someone put another system in force: said once, and left alone. */
+function drifted(situation: Situation, policy: Policy): Step {
+  const { confirmed, last } = situation.memory;
+  if (confirmed === null || last?.reason === "overridden") return [situation, []];
+  const outcome = { result: "skipped", reason: "overridden", detail: null } as const;
+  return [withLast(situation, { target: confirmed, outcome, policy }), [{ kind: "report" }]];
+}
+
+/** A confirmed system did not boot any more and the boot loader took the one that runs: that one stays. */
+function fellBack(situation: Situation, look: Look, policy: Policy): Step {
+  const { confirmed } = situation.memory;
+  if (confirmed === null) return [situation, []];
+  return rollBack({ situation, target: confirmed, prev: look.running, policy }, reverted(look));
 }
 
 function fromStaging(situation: Situation, state: In<"staging">, event: Event, policy: Policy): Step {

@@ -101,6 +101,11 @@ export function pathInfoArgv(call: NixCall, storePath: string): readonly string[
   return [...nixCommand(call), "path-info", ...storeOption(call), "--json", "-r", storePath];
 }
 
+/** Every path of a closure, one a line. */
+export function requisitesArgv(call: NixCall, storePath: string): readonly string[] {
+  return [call.tools.nixStore, "--query", "--requisites", ...storeOption(call), storePath];
+}
+
 /** The facts of a whole closure in a cache, asked anew. */
 export function cachePathInfoArgv(call: NixCall, storePath: string, cache: Substituter): readonly string[] {
   const options = fetchOptions([cache]);

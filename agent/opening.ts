@@ -21,6 +21,8 @@ export async function openAgent(
   const { config, paths, system } = context;
   for (const directory of [config.stateDir, paths.releasesDir, paths.requests, paths.home]) {
     await makeDirectoryDurably(system.files, directory, 0o700);
+    // Whoever made it before may have left it open to others; the device's key is in it.
+    if (((await system.files.stat(directory))?.mode ?? 0) & 0o077) await system.files.setMode(directory, 0o700);
   }
   const [chain, situation] = [await openChain(context), await openSituation(context)];
   return createAgent({ context, identity, chain, journal, situation, onView });

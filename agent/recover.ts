@@ -5,7 +5,7 @@
  */
 import { unreachable } from "@nix-ota/common";
 import type { Event, Look } from "./events.ts";
-import type { Situation, State } from "./state.ts";
+import type { Memory, Situation, State } from "./state.ts";
 
 /** What became of the `switch-to-configuration` that the last life of the agent started in this boot. */
 export type SwitchJob =
@@ -24,11 +24,10 @@ export interface Facts {
 type In<K extends State["kind"]> = Extract<State, { kind: K }>;
 
 /** Decides what happened while the agent was away. */
-export function recover({ state }: Situation, facts: Facts): Event {
+export function recover({ state, memory }: Situation, facts: Facts): Event {
   switch (state.kind) {
     case "idle":
-      // No transaction was open: whatever the device runs is not this program's doing.
-      return { kind: "nothing-open" };
+      return recoverIdle(memory, facts);
     case "staging":
       // A fetch can begin again at any time, unless the device was moved to another channel meanwhile.
       return state.target.channel === facts.channel ? { kind: "stage-again" } : { kind: "transaction-void" };
@@ -47,6 +46,19 @@ export function recover({ state }: Situation, facts: Facts): Event {
     default:
       return unreachable(state);
   }
+}
+
+function recoverIdle({ confirmed }: Memory, { look }: Facts): Event {
+  const { running, booted, profile } = look;
+  // The confirmed system is the profile, and the machine booted another one: the boot loader fell back.
+  if (
+    confirmed !== null && profile === confirmed.storePath && running !== profile && running !== null &&
+    running === booted
+  ) {
+    return { kind: "boot-reverted", look };
+  }
+  // No transaction was open: whatever the device runs is not this program's doing.
+  return { kind: "nothing-open" };
 }
 
 function recoverTrial({ target, prev, bootId }: In<"trial">, { look, job }: Facts): Event {

@@ -59,6 +59,23 @@ for (const [why, state, seen, job, kind] of CASES) {
   });
 }
 
+Deno.test("recover() sees that the boot loader left a confirmed system for another one", async (t) => {
+  const memory = { confirmed: TARGET, previous: OLD };
+  const cases: readonly (readonly [why: string, Partial<Look>, Event["kind"]])[] = [
+    ["it fell back", { profile: NEW, bootId: "boot-2" }, "boot-reverted"],
+    ["all is as confirmed", bootedNew, "nothing-open"],
+    ["the target was switched to and never booted", isNew, "nothing-open"],
+    ["a person made another system the profile as well", { bootId: "boot-2" }, "nothing-open"],
+    ["a person switched to another system for now", { profile: NEW, running: THIRD }, "nothing-open"],
+    ["nothing can be seen", { profile: NEW, running: null, booted: null }, "nothing-open"],
+  ];
+  for (const [why, seen, kind] of cases) {
+    await t.step(why, () => {
+      assert.equal(recover(situationIn(idle, memory), { look: look(seen), job: NONE, channel: "prod" }).kind, kind);
+    });
+  }
+});
+
 Deno.test("recover() gives a download up when the device was moved to another channel", () => {
   for (const state of [staging, staged]) {
     const event = recover(situationIn(state), { look: look(), job: NONE, channel: "beta" });

@@ -22,6 +22,7 @@ export async function runResident(context: Context, agent: Agent): Promise<void>
   });
   const head = createHeadWatch(context, agent);
   try {
+    await noticeRequest(context, agent);
     await recoverUntilGood(context, agent);
     await system.sleep(await firstDelayMs(context, agent.situation()), stop);
     while (!stop.aborted) {

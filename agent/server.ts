@@ -179,7 +179,8 @@ export function createServerClient(context: Context, identity: Identity, chain: 
           maxBytes: ENVELOPE_MAX_BYTES,
           signal,
         });
-        if (answer.status === 304) return { kind: "unchanged" };
+        // 404: the channel has no release yet; a server that waits has waited for the first one.
+        if (answer.status === 304 || answer.status === 404) return { kind: "unchanged" };
         if (answer.status !== 200) return { kind: "failed", message: `the server answered ${answer.status}` };
         return { kind: "head", etag: readEtag(answer) };
       } catch (error) {

@@ -13,7 +13,7 @@ import {
 } from "@nix-ota/common";
 import { linkDurably, makeDirectoryDurably } from "./atomic_file.ts";
 import { type Context, nixCall, runProgram } from "./context.ts";
-import { diskOf } from "./device.ts";
+import { diskOf, lookAround } from "./device.ts";
 import type { Failure } from "./events.ts";
 import {
   allowedSubstituters,
@@ -23,6 +23,7 @@ import {
   pathInfoArgv,
   realiseArgv,
   repairArgv,
+  requisitesArgv,
   verifyArgv,
 } from "./nix.ts";
 import { classifyNixError } from "./nix_errors.ts";
@@ -166,13 +167,15 @@ function failed(ran: Ran, messages: readonly string[], onTimeout: Reason): Stage
 
 /**
  * Compares the closure in the store with the signed one. Paths that differ from what the caches have, such as one that
- * was built on the device, are fetched again once.
+ * was built on the device, are fetched again once; but none that the running system uses: Nix repairs in place, and a
+ * power cut in the middle of that would take the running system along.
  */
 async function checkClosure(context: Context, target: Target, caches: readonly Substituter[]): Promise<void> {
   const found = await closureOf(context, target.storePath);
   if (await isSigned(found, target)) return;
   const differing = await differingPaths(context, { found, storePath: target.storePath, caches });
-  if (differing.length > 0) {
+  const inUse = await pathsInUse(context);
+  if (differing.length > 0 && !differing.some((path) => inUse.has(path))) {
     context.system.log("warn", "closure differs from the signed one: fetching paths again", {
       paths: differing.length,
     });
@@ -203,6 +206,18 @@ async function closureOf(context: Context, storePath: string): Promise<readonly 
     });
   }
   return found;
+}
+
+/** Every path of the running, the booted and the next system. */
+async function pathsInUse(context: Context): Promise<ReadonlySet<string>> {
+  const { running, booted, profile } = await lookAround(context);
+  const used = new Set<string>();
+  for (const system of new Set([running, booted, profile])) {
+    if (system === null) continue;
+    const ran = await runProgram(context, requisitesArgv(nixCall(context), system), { timeoutMs: QUERY_MS });
+    for (const path of ran.stdout.split("\n")) used.add(path.trim());
+  }
+  return used;
 }
 
 async function differingPaths(
@@ -256,7 +271,8 @@ async function damagedPaths(context: Context, storePath: string): Promise<readon
 async function repair(context: Context, paths: readonly string[], caches: readonly Substituter[]): Promise<void> {
   const ran = await runProgram(context, repairArgv(nixCall(context), paths, caches), {
     timeoutMs: context.config.stageTimeoutSeconds * 1000,
-    signal: context.stop,
+    // Begun, it is ended: Nix repairs in place.
+    signal: new AbortController().signal,
   });
   if (ran.code !== 0) {
     const { reason, line } = classifyNixError([ran.stderr]);

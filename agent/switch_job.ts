@@ -31,6 +31,8 @@ const BUSY_RETRY_MS = 5_000;
 const LOG_MAX_BYTES = 4 * 1024 * 1024;
 /** Longest time for starting or asking after the job. */
 const CONTROL_MS = 30_000;
+/** Longest time that a killed job is waited for: what hangs in the kernel does not die. */
+const KILL_MS = 10_000;
 
 /** Which system to activate, and how. */
 export interface SwitchOrder {
@@ -132,14 +134,18 @@ export async function findSwitchJob(context: Context): Promise<SwitchJob> {
   return late === null ? { kind: "none" } : { kind: "exited", code: late };
 }
 
-/** Ends a job that still runs. */
+/** Ends a job that still runs, and waits until it is gone: its lock and its unit's name are free then. */
 export async function killSwitch(context: Context): Promise<void> {
   const { system, tools } = context;
-  const pid = await switchPid(context);
-  if (tools.systemctl !== null) {
-    await runProgram(context, killUnitArgv(tools.systemctl), { timeoutMs: CONTROL_MS });
+  const deadlineMs = system.monotonicMs() + KILL_MS;
+  while (await isSwitchAlive(context) && system.monotonicMs() < deadlineMs) {
+    const pid = await switchPid(context);
+    if (tools.systemctl !== null) {
+      await runProgram(context, killUnitArgv(tools.systemctl), { timeoutMs: CONTROL_MS });
+    }
+    if (pid !== null) system.killGroup(pid);
+    await system.sleep(POLL_MS);
   }
-  if (pid !== null) system.killGroup(pid);
 }
 
 async function exitCodeOf({ system, paths }: Context): Promise<number | null> {

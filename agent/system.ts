@@ -24,6 +24,7 @@ export interface Files {
   /** Makes a file's content, or a directory's names, durable (fsync). */
   sync(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
+  setMode(path: string, mode: number): Promise<void>;
   /** Removes a file or a link; nothing happens where there is none. */
   remove(path: string): Promise<void>;
   /** Makes a directory and those above it; nothing happens where it is there. */

@@ -48,6 +48,7 @@ export const denoFiles: Files = {
     await file.sync();
   },
   rename: (from, to) => Deno.rename(from, to),
+  setMode: (path, mode) => Deno.chmod(path, mode),
   remove: async (path) => void await ifFound(Deno.remove(path)),
   makeDirectory: (path, mode) => Deno.mkdir(path, { recursive: true, mode }),
   symlink: (target, path) => Deno.symlink(target, path),

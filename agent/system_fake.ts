@@ -85,6 +85,7 @@ function fakeFiles({ world, op, isDead, noteSign }: Runtime): Files {
       await op(`rename ${from}`);
       renameFile(disk, from, to);
     },
+    setMode: () => Promise.resolve(),
     async remove(path) {
       if (!disk.names.has(path)) return;
       await op(`remove ${path}`);

@@ -76,6 +76,10 @@ async function nixStore(deps: ProgramDeps, args: readonly string[], command: Com
     collectGarbage(deps.world);
     return ran(0);
   }
+  if (args.includes("--requisites")) {
+    const storePath = args.find((arg) => STORE_PATH.test(arg)) ?? "";
+    return ran(0, { stdout: `${(deps.world.systems.get(storePath)?.closure ?? []).join("\n")}\n` });
+  }
   if (args.includes("--repair-path")) return await repair(deps, args);
   return await realise(deps, args, command);
 }
