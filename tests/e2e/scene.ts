@@ -50,6 +50,8 @@ export const ROOTS_DIR = "/nix/var/nix/gcroots/nix-ota";
 /** The factory and the agent's check-ins may take this long before anything is wrong. */
 const WAIT_MS = 40_000;
 const POLL_MS = 50;
+/** How much of the agent's log is shown when something does not come. */
+const LOG_CHARS = 6_000;
 const CONFIG_FILE = "/etc/nix-ota/agent.json";
 /** Where the agent finds Nix. */
 const NIX_DIR = "/rig/agent-bin";
@@ -63,6 +65,7 @@ export class Scene<Name extends string> implements AsyncDisposable {
   readonly control: ControlServer;
   readonly cache: CacheServer;
   readonly #parts: AsyncDisposableStack;
+  readonly #lives: DeviceProcess[] = [];
   #agent: DeviceProcess | undefined;
   #revision = 0;
 
@@ -122,14 +125,15 @@ export class Scene<Name extends string> implements AsyncDisposable {
     await this.device.writeText(CONFIG_FILE, JSON.stringify(config));
   }
 
-  /** The agent's log so far, of its present life. */
+  /** The agent's log so far, over all its lives. */
   get agentLog(): string {
-    return this.#agent === undefined ? "" : this.#agent.stdout() + this.#agent.stderr();
+    return this.#lives.map((life) => life.stdout() + life.stderr()).join("-- started again\n");
   }
 
   async startAgent(): Promise<void> {
     const argv = commandLine("nix-ota-agent", ["run", "--config", CONFIG_FILE]);
     this.#agent = await this.device.spawn(argv, { env: this.depot.env });
+    this.#lives.push(this.#agent);
   }
 
   /** Ends the agent, and waits until it is gone. Its children go on. */
@@ -192,7 +196,7 @@ export class Scene<Name extends string> implements AsyncDisposable {
       return await this.control.waitForDevice(DEVICE, { until, limitMs });
     } catch (cause) {
       throw new Error(
-        `Cannot see ${what}: ${(cause as Error).message}\nThe agent said:\n${this.agentLog.slice(-3000)}`,
+        `Cannot see ${what}: ${(cause as Error).message}\nThe agent said:\n${this.agentLog.slice(-LOG_CHARS)}`,
         { cause },
       );
     }
@@ -266,7 +270,7 @@ export class Scene<Name extends string> implements AsyncDisposable {
   async seen(what: string, condition: () => Promise<boolean>, limitMs: number = WAIT_MS): Promise<void> {
     for (const deadline = performance.now() + limitMs; !await condition(); await pause(POLL_MS)) {
       if (performance.now() < deadline) continue;
-      throw new Error(`Cannot see ${what} within ${limitMs} ms; the agent said:\n${this.agentLog.slice(-3000)}`);
+      throw new Error(`Cannot see ${what} within ${limitMs} ms; the agent said:\n${this.agentLog.slice(-LOG_CHARS)}`);
     }
   }
 

@@ -1,0 +1,151 @@
+/** Updates during which the agent is killed again and again, at moments that only chance chooses. */
+
+import assert from "node:assert/strict";
+import type { Situation } from "../../agent/state.ts";
+import { SYSTEM_PROFILE } from "../rig/device.ts";
+import { pause } from "../rig/wait.ts";
+import { pick, type Random } from "./random.ts";
+import type { Scene } from "./scene.ts";
+
+/** What the agent was doing when it was killed. */
+export type Moment =
+  | "download"
+  | "checks after the download"
+  | "staged"
+  | "switch"
+  | "probation"
+  | "rollback"
+  | "between";
+
+/** How many kills hit what. */
+export type Tally = Record<Moment, number>;
+
+/** Systems of a scene in which the agent is killed. */
+export type Killed<Name extends string> = {
+  scene: Scene<Name>;
+  /** Systems that are good. */
+  good: readonly Name[];
+  /** Systems that have to be rolled back. */
+  bad: readonly Name[];
+  /** What the device is on. */
+  at: Name;
+};
+
+/** Most time between a start of the agent and its kill: about what one whole update takes. */
+const LIFE_MAX_MS = 2_400;
+/** Kills that one update has to bear. */
+const KILLS_PER_UPDATE = 10;
+/**
+ * Kills that one phase of an update has to bear: what the machine allows for before it takes the new system, or the way
+ * back, for the cause (ACTIVATIONS_MAX, PROBATIONS_MAX and ROLLBACKS_MAX of the agent), less one.
+ */
+const KILLS_PER_PHASE: Partial<Record<Situation["state"]["kind"], number>> = {
+  trial: 1,
+  probation: 2,
+  rolling_back: 2,
+};
+const CONVERGE_MS = 90_000;
+
+/** Nothing was killed yet. */
+export function emptyTally(): Tally {
+  return {
+    "download": 0,
+    "checks after the download": 0,
+    "staged": 0,
+    "switch": 0,
+    "probation": 0,
+    "rollback": 0,
+    "between": 0,
+  };
+}
+
+/** Kills that hit an update under way. */
+export function hits(tally: Tally): number {
+  return Object.values(tally).reduce((sum, count) => sum + count) - tally.between;
+}
+
+/** Plays one update with kills, and checks after every kill and at the end. The agent runs before and after. */
+export async function killedUpdate<Name extends string>(
+  killed: Killed<Name>,
+  random: Random,
+  tally: Tally,
+): Promise<void> {
+  const { scene, good, bad, at } = killed;
+  await forgetOthers(scene);
+  const target = pick(random, [...good, ...bad].filter((name) => name !== at));
+  const isBad = bad.includes(target);
+  const { revision } = await scene.publish(target);
+  const spent: Partial<Record<Situation["state"]["kind"], number>> = {};
+  for (let kills = 0; kills < KILLS_PER_UPDATE; kills++) {
+    await pause(random() ** 2 * LIFE_MAX_MS); // Short lives more often than long ones: more hits.
+    const phase = (await scene.journal())?.state.kind ?? "idle";
+    if ((spent[phase] ?? 0) >= (KILLS_PER_PHASE[phase] ?? Infinity)) continue;
+    await scene.stopAgent("SIGKILL");
+    const situation = await scene.journal(); // Throws if it cannot be read.
+    const moment = await momentOf(scene, situation, target);
+    tally[moment]++;
+    const hit = situation?.state.kind ?? "idle";
+    spent[hit] = (spent[hit] ?? 0) + 1;
+    await assertOldOrNew(scene, [at, target]);
+    await scene.startAgent();
+    if (moment === "between" && situation?.memory.last?.release?.revision === revision) break; // It is over.
+  }
+  await assertEnds(scene, { target, at, revision, isBad });
+  if (!isBad) killed.at = target;
+}
+
+async function momentOf<Name extends string>(
+  scene: Scene<Name>,
+  situation: Situation | undefined,
+  target: Name,
+): Promise<Moment> {
+  switch (situation?.state.kind) {
+    case "staging":
+      return await scene.holds(target) ? "checks after the download" : "download";
+    case "staged":
+      return "staged";
+    case "trial":
+    case "rebooting":
+      return "switch";
+    case "probation":
+      return "probation";
+    case "rolling_back":
+      return "rollback";
+    case "idle":
+    case undefined:
+      return "between";
+  }
+}
+
+/** The device runs, boots and keeps as its profile the old or the new system, and these are all there. */
+async function assertOldOrNew<Name extends string>(scene: Scene<Name>, names: readonly Name[]): Promise<void> {
+  const allowed = names.map((name) => scene.system(name).storePath);
+  const sight = await scene.sight();
+  for (const [what, path] of Object.entries(sight)) {
+    assert.ok(path !== undefined && allowed.includes(path), `${what} is ${path}: wanted one of ${allowed.join(", ")}`);
+  }
+  const seen = [...new Set(Object.values(sight).filter((path) => path !== undefined))];
+  const { code, stderr } = await scene.device.exec(["nix-store", "--query", "--requisites", ...seen]);
+  assert.equal(code, 0, `something that the device needs is gone: ${stderr}`);
+}
+
+async function assertEnds<Name extends string>(
+  scene: Scene<Name>,
+  { target, at, revision, isBad }: { target: Name; at: Name; revision: number; isBad: boolean },
+): Promise<void> {
+  const { state } = await scene.waitFor(
+    `the end of ${target}`,
+    ({ state }) =>
+      state?.phase === "idle" && state.target?.revision === revision &&
+      (state.result === "succeeded" || state.reason?.startsWith("switch_failed:exit") === true),
+    CONVERGE_MS,
+  );
+  assert.equal(state?.result, isBad ? "rolled_back" : "succeeded");
+  assert.deepEqual(await scene.sight(), scene.sightOf(isBad ? at : target));
+}
+
+/** Leaves nothing in the store but what runs and the way back, so that the next update is fetched. */
+async function forgetOthers<Name extends string>({ device }: Scene<Name>): Promise<void> {
+  await device.output(["nix-env", "--profile", SYSTEM_PROFILE, "--delete-generations", "old"]);
+  await device.output(["nix-store", "--gc"]);
+}
