@@ -83,7 +83,8 @@ export function createReporter(deps: ReporterDeps): Reporter {
         synced: synchronised,
       });
     const answer: CheckinAnswer = await client.checkin(build);
-    if (answer.kind === "failed" && answer.code === "device_unknown") {
+    // Where the key is not the one that the server knows, enrolling says what there is to do, or begins anew.
+    if (answer.kind === "failed" && (answer.code === "device_unknown" || answer.code === "signatures_insufficient")) {
       const enrolled = await enrol();
       if (enrolled.kind === "failed") return enrolled;
       if (enrolled.kind === "accepted") return await client.checkin(build);
