@@ -1,6 +1,6 @@
 /** What the scenarios of a test file share: systems, signed and copied to a cache directory, and the keys of their owner. */
 
-import { type ClosurePath, formatRawPublicKey, generateKey, type Signer } from "@nix-ota/common";
+import { type ClosurePath, formatPrivateKeyPem, formatRawPublicKey, generateKey, type Signer } from "@nix-ota/common";
 import { parsePathInfo } from "../../publisher/path_info.ts";
 import { ensureNix, type NixTools } from "../../tools/nix_tools.ts";
 import { type CacheKey, CiMachine } from "../rig/ci_machine.ts";
@@ -22,6 +22,8 @@ export type Depot<Name extends string> = AsyncDisposable & {
   readonly cacheKey: CacheKey;
   /** Signs releases. */
   readonly signer: Signer;
+  /** Host file with the private key of the signer. */
+  readonly keyFile: string;
   /** The raw public key of the signer in base64: what devices and server are told to trust. */
   readonly publicKey: string;
   /** Environment for programs of nix-ota in a device. */
@@ -48,7 +50,9 @@ export async function openDepot<Name extends string>(
   const cacheDir = `${folder}/cache`;
   const copied = built.filter((_, index) => !missing.some((name) => name === names[index]));
   await ci.copyToCache(copied, cacheDir, { key: cacheKey });
-  const { signer } = await generateKey("e2e");
+  const { signer, pkcs8 } = await generateKey("e2e");
+  const keyFile = `${folder}/sign.key`;
+  await Deno.writeTextFile(keyFile, formatPrivateKeyPem(pkcs8), { mode: 0o600 });
   const owned = parts.move();
   return {
     tools,
@@ -58,6 +62,7 @@ export async function openDepot<Name extends string>(
     cacheDir,
     cacheKey,
     signer,
+    keyFile,
     publicKey: formatRawPublicKey(signer.publicKey),
     env: await machineEnv(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

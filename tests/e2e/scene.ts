@@ -149,6 +149,13 @@ export class Scene<Name extends string> implements AsyncDisposable {
     return await this.device.exec(argv, { env: { ...this.depot.env } });
   }
 
+  /** Runs a command of `nix-ota` on the machine that builds, with the server and its publish token. */
+  async operator(...args: readonly string[]): Promise<Finished> {
+    const { control, depot } = this;
+    const connection = ["--server", control.url, "--token-file", control.tokenFile];
+    return await depot.ci.exec(commandLine("nix-ota", [...args, ...connection]), { env: { ...depot.env } });
+  }
+
   /** Shuts the device down and boots it; the agent does not come back by itself. */
   async reboot(): Promise<void> {
     await this.device.reboot();
