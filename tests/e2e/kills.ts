@@ -45,6 +45,7 @@ const KILLS_PER_PHASE: Partial<Record<Situation["state"]["kind"], number>> = {
   rolling_back: 2,
 };
 const CONVERGE_MS = 90_000;
+const TRACE_CHARS = 8_000;
 
 /** Nothing was killed yet. */
 export function emptyTally(): Tally {
@@ -64,12 +65,23 @@ export function hits(tally: Tally): number {
   return Object.values(tally).reduce((sum, count) => sum + count) - tally.between;
 }
 
-/** Plays one update with kills, and checks after every kill and at the end. The agent runs before and after. */
+/**
+ * Plays one update with kills, and checks after every kill and at the end. The agent runs before and after.
+ * @throws {Error} With all traces, where something is not as it has to be.
+ */
 export async function killedUpdate<Name extends string>(
   killed: Killed<Name>,
   random: Random,
   tally: Tally,
 ): Promise<void> {
+  try {
+    await playUpdate(killed, random, tally);
+  } catch (cause) {
+    throw new Error(`${(cause as Error).message}\n${await traces(killed.scene)}`, { cause });
+  }
+}
+
+async function playUpdate<Name extends string>(killed: Killed<Name>, random: Random, tally: Tally): Promise<void> {
   const { scene, good, bad, at } = killed;
   await forgetOthers(scene);
   const target = pick(random, [...good, ...bad].filter((name) => name !== at));
@@ -147,5 +159,15 @@ async function assertEnds<Name extends string>(
 /** Leaves nothing in the store but what runs and the way back, so that the next update is fetched. */
 async function forgetOthers<Name extends string>({ device }: Scene<Name>): Promise<void> {
   await device.output(["nix-env", "--profile", SYSTEM_PROFILE, "--delete-generations", "old"]);
+  // The boot menu must not name what is deleted.
+  await device.output([`${SYSTEM_PROFILE}/bin/switch-to-configuration`, "boot"]);
   await device.output(["nix-store", "--gc"]);
+}
+
+/** What a person who looks for the cause of a failure would look at. */
+async function traces<Name extends string>(scene: Scene<Name>): Promise<string> {
+  const look = "date +%s.%N; tail -n 20 /var/log/switch.log; cd /boot/loader; head -v -n 9 loader.conf entries/*; " +
+    "ls -l /nix/var/nix/profiles /run/current-system; cat /nix/var/nix-ota/activation.log";
+  const { stdout } = await scene.device.exec(["sh", "-c", look]);
+  return `${stdout}\nThe agent said:\n${scene.agentLog.slice(-TRACE_CHARS)}`;
 }

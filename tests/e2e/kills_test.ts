@@ -10,7 +10,7 @@ import { Scene } from "./scene.ts";
 const KILLS = Number(Deno.env.get("NIX_OTA_E2E_KILLS") ?? 200);
 const SEED = Number(Deno.env.get("NIX_OTA_E2E_SEED") ?? 1);
 /** Devices that are updated side by side. */
-const DEVICES = 3;
+const DEVICES = 4;
 /** With this the download takes as long as switch and health check. */
 const SLOW = { fault: { kind: "slow", bytesPerSecond: 400_000 }, on: "nar", minBytes: 150_000 } as const;
 
