@@ -132,6 +132,16 @@ export function setProfileArgv(call: NixCall, profile: string, storePath: string
   return [call.tools.nixEnv, "--profile", profile, "--set", storePath, ...storeOption(call), ...offline];
 }
 
+/** Lists what nothing refers to, one path a line. */
+export function deadPathsArgv(call: NixCall): readonly string[] {
+  return [call.tools.nixStore, "--gc", "--print-dead", ...storeOption(call)];
+}
+
+/** Deletes paths to which nothing but each other refers. */
+export function deletePathsArgv(call: NixCall, paths: readonly string[]): readonly string[] {
+  return [call.tools.nixStore, "--delete", ...paths, ...storeOption(call)];
+}
+
 /** Frees at least so many bytes of what nothing refers to. */
 export function collectGarbageArgv(call: NixCall, freeBytes: number): readonly string[] {
   return [call.tools.nixStore, "--gc", "--max-freed", String(freeBytes), ...storeOption(call)];

@@ -19,6 +19,8 @@ import {
   allowedSubstituters,
   cachePathInfoArgv,
   collectGarbageArgv,
+  deadPathsArgv,
+  deletePathsArgv,
   dryRunArgv,
   pathInfoArgv,
   realiseArgv,
@@ -60,6 +62,8 @@ const DISK_WATCH_MS = 2_000;
 const QUERY_MS = 120_000;
 /** Longest time for reading a whole closure: 50 GB at 30 MB/s of an SD card. */
 const VERIFY_MS = 30 * 60_000;
+/** Most paths that are deleted by name: more do not fit the command line of a program (2 MiB on Linux). */
+const DROPPED_MAX = 16_384;
 /** Longest time for writing all that waits to be written. */
 const SYNC_MS = 30 * 60_000;
 
@@ -182,11 +186,28 @@ async function checkClosure(context: Context, target: Target, caches: readonly S
     await repair(context, differing, caches);
     if (await isSigned(await closureOf(context, target.storePath), target)) return;
   }
+  await dropClosure(context, found);
   throw new StageError(
     "closure_mismatch",
     `the closure of ${target.storePath} has ${found.length} paths that do not add up to the signed digest of ` +
       `${target.closure.paths} paths`,
   );
+}
+
+/**
+ * Deletes of a closure what nothing else needs. Not everything that a cache made Nix believe can be repaired in place,
+ * such as the references of a path, and Nix never asks again about a path that it calls valid.
+ */
+async function dropClosure(context: Context, closure: readonly ClosurePath[]): Promise<void> {
+  const { system, paths } = context;
+  await system.files.remove(paths.rootNext);
+  const listed = await runProgram(context, deadPathsArgv(nixCall(context)), { timeoutMs: VERIFY_MS });
+  const dead = new Set(listed.stdout.split("\n"));
+  const dropped = closure.map(({ storePath }) => storePath).filter((path) => dead.has(path));
+  if (listed.code !== 0 || dropped.length === 0 || dropped.length > DROPPED_MAX) return;
+  system.log("warn", "dropping a closure that is not the signed one", { paths: dropped.length });
+  const ran = await runProgram(context, deletePathsArgv(nixCall(context), dropped), { timeoutMs: VERIFY_MS });
+  if (ran.code !== 0) system.log("warn", "could not drop it", { detail: classifyNixError([ran.stderr]).line });
 }
 
 async function isSigned(found: readonly ClosurePath[], { closure, storePath, narHash }: Target): Promise<boolean> {
