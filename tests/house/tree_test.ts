@@ -57,3 +57,17 @@ Deno.test("every docs link to a file of the tree leads somewhere", async () => {
   }
   assert.deepEqual(broken, []);
 });
+
+Deno.test("every file that the documentation names in code style exists", async () => {
+  const files = new Set(await trackedFiles());
+  const missing: string[] = [];
+  for (const path of files) {
+    if (!path.endsWith(".md") || path === "CHANGELOG.md") continue;
+    const text = await Deno.readTextFile(new URL(path, ROOT));
+    for (const [, named = ""] of text.matchAll(/`([a-z_]+\/[A-Za-z_/.-]+\.(?:tsx?|sh|nix|md))`/g)) {
+      const beside = new URL(named, new URL(path, ROOT)).pathname.slice(ROOT.pathname.length);
+      if (!files.has(named) && !files.has(beside)) missing.push(`${path}: ${named}`);
+    }
+  }
+  assert.deepEqual(missing, []);
+});
