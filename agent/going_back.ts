@@ -46,6 +46,13 @@ export function revertOnce(
   return [{ ...situation, state: next }, [{ kind: "revert", target, prev, how }]];
 }
 
+/** The attempt that was cut off, once more. It counts as a step, so that the loop breaker ends what is cut off for ever. */
+export function revertAgain(situation: Situation, state: In<"rolling_back">): Step {
+  const { target, prev, how } = state;
+  if (prev === null) return [situation, []];
+  return [{ ...situation, state: { ...state } }, [{ kind: "revert", target, prev, how }]];
+}
+
 /** Whether the device is back on the previous system, by looking. */
 export function isBack(state: In<"rolling_back">, look: Look): boolean {
   return look.running === state.prev && look.profile === state.prev;

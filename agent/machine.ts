@@ -13,6 +13,7 @@ import {
   howBack,
   isBack,
   overridden,
+  revertAgain,
   reverted,
   revertOnce,
   rollBack,
@@ -307,6 +308,8 @@ function fromRollingBack(situation: Situation, state: In<"rolling_back">, event:
       return revertOnce(situation, state, { detail: event.detail, look: event.look, policy });
     case "revert-again":
       if (isBack(state, event.look) && event.look.bootId !== state.bootId) return endRollback(situation, state, policy);
+      // Within one boot the agent was cut off, which says nothing against the way back: the same attempt, from its start.
+      if (event.look.bootId === state.bootId) return revertAgain(situation, state);
       return revertOnce(situation, state, { detail: null, look: event.look, policy });
     case "effect-failed":
       return revertOnce(situation, state, { detail: event.detail, look: event.look, policy });

@@ -93,6 +93,18 @@ Deno.test("transition() gives the way back up at last, says so, and never tries 
   assert.equal(run(situation, offered).state.kind, "idle");
 });
 
+Deno.test("transition() does not hold it against the way back that the agent was cut off, but not for ever", () => {
+  const again: Event = { kind: "revert-again", look: isNew };
+  let situation = situationIn(rollingBack);
+  for (let n = 0; n < 2 * ROLLBACKS_MAX; n++) situation = run(situation, again);
+  assert.deepEqual(situation.state, rollingBack);
+  for (let n = 0; n < WRITES_MAX && situation.state.kind !== "idle"; n++) situation = run(situation, again);
+  assert.equal(lastOf(situation), "rollback_failed rollback_failed");
+  const booted: Event = { kind: "revert-again", look: look({ ...isNew, bootId: "boot-2" }) };
+  const spent = run(situationIn({ ...rollingBack, attempt: ROLLBACKS_MAX }), booted);
+  assert.equal(lastOf(spent), "rollback_failed rollback_failed");
+});
+
 Deno.test("transition() goes the last way back through a boot where it can", () => {
   const before = situationIn({ ...rollingBack, attempt: ROLLBACKS_MAX - 1 });
   const [next, effects] = transition(before, { kind: "reverted", look: isNew, detail: null }, {
