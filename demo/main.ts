@@ -11,7 +11,7 @@
 import { ControlServer, freePort } from "../tests/rig/control_server.ts";
 import { machineEnv } from "../tests/rig/programs.ts";
 import { formatTable, openReport, type Report } from "./report.ts";
-import { lastWords, playStory } from "./story.ts";
+import { playStory } from "./story.ts";
 import { openWorld } from "./world.ts";
 
 /** What the command line asks for. */
@@ -48,11 +48,11 @@ async function play(options: Options, report: Report): Promise<void> {
   await using world = await openWorld(report.say);
   report.facts.setUpSeconds = Math.round((performance.now() - startedMs) / 100) / 10;
   await using control = new ControlServer({ folder: world.folder, port: freePort() });
-  await playStory({ world, control, report, env: await machineEnv() });
+  const lastWords = await playStory({ world, control, report, env: await machineEnv() });
   report.facts.totalSeconds = Math.round((performance.now() - startedMs) / 100) / 10;
   report.facts.nixVersion = world.nixVersion;
   write(`\n${formatTable(report.rows)}\n${report.facts.totalSeconds} s with Nix ${world.nixVersion}\n`);
-  if (report.rows.some((row) => !row.ok)) write(`\nWhat the programs said last:\n${lastWords({ control })}\n`);
+  if (lastWords !== null) write(`\nWhat the programs said last:\n${lastWords}\n`);
   if (options.json !== null) {
     await Deno.writeTextFile(options.json, `${JSON.stringify({ steps: report.rows, facts: report.facts }, null, 2)}\n`);
   }

@@ -12,6 +12,9 @@ export interface StepRow {
   readonly seconds: number;
 }
 
+/** What a step should come to: the very text, or a pattern with words for it. */
+export type Expected = string | { readonly says: string; readonly matches: RegExp };
+
 /** Figures of the run, for `--json` and the closing lines. */
 export type Facts = Record<string, string | number>;
 
@@ -21,11 +24,8 @@ export interface Report {
   readonly facts: Facts;
   /** A line that is no step: what is being prepared. */
   say(line: string): void;
-  /**
-   * Does something and compares what was seen with what was expected; a failure of the work itself is seen as its
-   * message. `expected` is compared as text, or matched as a pattern.
-   */
-  step(name: string, expected: string | RegExp, work: () => Promise<string>): Promise<boolean>;
+  /** Does something and compares what was seen with what was expected; a failure is seen as its message. */
+  step(name: string, expected: Expected, work: () => Promise<string>): Promise<boolean>;
 }
 
 /** How the report writes. */
@@ -43,7 +43,7 @@ export function openReport({ write, isTerminal, now }: ReportOptions): Report {
   const facts: Facts = {};
   const colour = (code: number, text: string): string => isTerminal ? `\u001b[${code}m${text}\u001b[0m` : text;
 
-  async function step(name: string, expected: string | RegExp, work: () => Promise<string>): Promise<boolean> {
+  async function step(name: string, expected: Expected, work: () => Promise<string>): Promise<boolean> {
     const startedMs = now();
     let seen: string;
     try {
@@ -51,22 +51,17 @@ export function openReport({ write, isTerminal, now }: ReportOptions): Report {
     } catch (error) {
       seen = `failed: ${error instanceof Error ? error.message : String(error)}`;
     }
-    const ok = typeof expected === "string" ? seen === expected : expected.test(seen);
-    const row = { step: name, expected: describe(expected), seen, ok, seconds: (now() - startedMs) / 1000 };
+    const ok = typeof expected === "string" ? seen === expected : expected.matches.test(seen);
+    const words = typeof expected === "string" ? expected : expected.says;
+    const row = { step: name, expected: words, seen, ok, seconds: (now() - startedMs) / 1000 };
     rows.push(row);
     const mark = ok ? colour(32, MARKS.ok.padEnd(5)) : colour(31, MARKS.wrong);
     const time = colour(2, `${row.seconds.toFixed(1).padStart(5)} s`);
-    write(`${mark} ${time}  ${String(rows.length).padStart(2)}. ${name}\n`);
-    write(`               ${ok ? seen : `expected: ${row.expected}\n               seen:     ${colour(31, seen)}`}\n`);
+    const outcome = `${colour(2, "expected:")} ${words}; ${colour(2, "seen:")} ${ok ? seen : colour(31, seen)}`;
+    write(`${mark} ${time}  ${String(rows.length).padStart(2)}. ${colour(1, name)} - ${outcome}\n`);
     return ok;
   }
   return { rows, facts, step, say: (line) => write(`${colour(2, `             · ${line}`)}\n`) };
-}
-
-/** A pattern as people read it: without the marks of a regular expression. */
-function describe(expected: string | RegExp): string {
-  if (typeof expected === "string") return expected;
-  return expected.source.replaceAll(/\\(.)/g, "$1").replaceAll(/^\^|\$$/g, "").replaceAll(".*", "…");
 }
 
 const SEEN_WIDTH = 56;

@@ -7,6 +7,7 @@ import type { BuiltSystem } from "../tests/rig/closures.ts";
 import { forgeRelease, plantRelease, showRevision } from "./attacker.ts";
 import { type ControlServer, DATABASE_NAME } from "../tests/rig/control_server.ts";
 import { commandLine, type Finished, runProgram } from "../tests/rig/programs.ts";
+import type { DeviceProcess } from "../tests/rig/device.ts";
 import type { Report } from "./report.ts";
 import type { World } from "./world.ts";
 
@@ -24,33 +25,32 @@ export interface Scene {
   readonly env: Record<string, string>;
 }
 
-/** The agent's log on the device, as far as it was written. */
-let agentLog = (): string => "";
-
 /** How much of a log is shown when a step went wrong, in lines. */
 const LOG_LINES = 8;
 
-/** What the programs last said: shown when a step went wrong. */
-export function lastWords({ control }: Pick<Scene, "control">): string {
+/**
+ * Plays the whole story; ends early when a step went wrong, for each builds on those before it.
+ * @returns What the programs said last, where a step went wrong.
+ */
+export async function playStory(scene: Scene): Promise<string | null> {
+  const agent = await meetTheDevice(scene);
+  for (const part of [updateTwice, survivePoorRelease, refuseReplay, refuseTampering, refuseForgery]) {
+    if (scene.report.rows.some((row) => !row.ok)) break;
+    await part(scene);
+  }
+  if (scene.report.rows.every((row) => row.ok)) return null;
   const tail = (name: string, log: string): string[] =>
     log.trim().split("\n").slice(-LOG_LINES).map((line) => `  ${name}: ${line}`);
-  return [...tail("agent", agentLog()), ...tail("server", control.log())].join("\n");
+  const agentLog = agent === null ? "" : agent.stdout() + agent.stderr();
+  return [...tail("agent", agentLog), ...tail("server", scene.control.log())].join("\n");
 }
 
-/** Plays the whole story; ends early when a step went wrong, for each builds on those before it. */
-export async function playStory(scene: Scene): Promise<void> {
-  const parts = [meetTheDevice, updateTwice, survivePoorRelease, refuseReplay, refuseTampering, refuseForgery];
-  for (const part of parts) {
-    await part(scene);
-    if (scene.report.rows.some((row) => !row.ok)) return;
-  }
-}
-
-async function meetTheDevice(scene: Scene): Promise<void> {
+async function meetTheDevice(scene: Scene): Promise<DeviceProcess | null> {
   const { report, control, world } = scene;
+  let agent: DeviceProcess | null = null;
   await report.step(
     "make a release key",
-    /^public key [A-Za-z0-9+/]{43}=, private key file mode 600$/,
+    { says: "a public key to print, a file of mode 600", matches: /^public key [A-Za-z0-9+/]{43}=, file of mode 600$/ },
     () => makeKey(scene, "sign"),
   );
   await report.step("start the control server on an empty folder", "ready", async () => {
@@ -60,9 +60,9 @@ async function meetTheDevice(scene: Scene): Promise<void> {
   });
   await report.step(
     "start the agent on a device that trusts this key",
-    /^pending, offered nothing, runs 24\.11\.1$/,
+    "pending, offered nothing, runs 24.11.1",
     async () => {
-      await startAgent(scene);
+      agent = await startAgent(scene);
       const device = await control.waitForDevice(DEVICE, { until: () => true, limitMs: LIMIT_MS });
       return `${device.status}, offered ${device.state?.target?.revision ?? "nothing"}, runs ${await runningVersion(
         world,
@@ -75,6 +75,7 @@ async function meetTheDevice(scene: Scene): Promise<void> {
     mustSucceed(await runProgram("nix-ota", ["devices", "accept", DEVICE, "--fingerprint", fingerprint, ...token]));
     return (await control.device(DEVICE))?.status ?? "gone";
   });
+  return agent;
 }
 
 async function updateTwice(scene: Scene): Promise<void> {
@@ -93,7 +94,7 @@ async function updateTwice(scene: Scene): Promise<void> {
   );
   await report.step(
     "only what was missing was fetched for revision 2",
-    /^(\d+) archives for \1 new paths of \d+$/,
+    { says: "an archive for each new path", matches: /^(\d+) archives for \1 new paths of \d+$/ },
     () => {
       const missing = second.paths.filter((path) => !first.paths.includes(path) && !factory.paths.includes(path));
       const archives = world.cache.requests.slice(before).filter(({ path, method }) =>
@@ -113,7 +114,10 @@ async function survivePoorRelease(scene: Scene): Promise<void> {
   );
   await report.step(
     "the device says why it went back",
-    /^rolled_back, health_failed.*, profile is 24\.11\.3$/,
+    {
+      says: "rolled_back, health_failed, profile is 24.11.3",
+      matches: /^rolled_back, health_failed.*, profile is 24\.11\.3$/,
+    },
     async () => {
       const { state } = await control.waitForDevice(DEVICE, {
         until: ({ standing }) => standing === "failed",
@@ -201,7 +205,7 @@ async function makeKey({ world }: Scene, name: string): Promise<string> {
   );
   const { publicKey } = JSON.parse(stdout) as { publicKey: string };
   const { mode } = await Deno.stat(`${world.folder}/${name}.key`);
-  return `public key ${publicKey}, private key file mode ${((mode ?? 0) & 0o777).toString(8)}`;
+  return `public key ${publicKey}, file of mode ${((mode ?? 0) & 0o777).toString(8)}`;
 }
 
 async function publish(scene: Scene, system: BuiltSystem, extra: readonly string[], key = "sign"): Promise<Finished> {
@@ -219,7 +223,7 @@ async function publishAndWait(scene: Scene, system: BuiltSystem): Promise<string
   return `exit ${code}, runs ${await runningVersion(scene.world)}`;
 }
 
-async function startAgent({ world, control, env }: Scene): Promise<void> {
+async function startAgent({ world, control, env }: Scene): Promise<DeviceProcess> {
   const key = (await Deno.readTextFile(`${world.folder}/sign.key.pub`)).trim();
   const config = {
     server: world.device.reach(control.url),
@@ -232,8 +236,7 @@ async function startAgent({ world, control, env }: Scene): Promise<void> {
   };
   await world.device.writeText("/etc/nix-ota/agent.json", JSON.stringify(config, null, 2));
   const command = commandLine("nix-ota-agent", ["run", "--config", "/etc/nix-ota/agent.json"]);
-  const agent = await world.device.spawn(command, { env });
-  agentLog = () => agent.stdout() + agent.stderr();
+  return await world.device.spawn(command, { env });
 }
 
 async function runningVersion({ device }: World): Promise<string> {
