@@ -30,7 +30,8 @@ export function systemdRunArgv({ systemdRun, argv, env, timeoutSeconds }: {
     "--working-directory=/",
     ...set,
     "--",
-    ...argv,
+    // systemd puts variables into command lines, and reads $$ as $.
+    ...argv.map((arg) => arg.replaceAll("$", "$$$$")),
   ];
 }
 

@@ -27,11 +27,11 @@ Deno.test("parseClockSynced() holds expiry up where nobody can tell", () => {
 Deno.test("systemdRunArgv() gives the command after --, and the environment as options", () => {
   const argv = systemdRunArgv({
     systemdRun: "/bin/systemd-run",
-    argv: ["/bin/sh", "-c", "true"],
+    argv: ["/bin/sh", "-c", 'echo "$1" $$'],
     env: { A: "b c" },
     timeoutSeconds: 9,
   });
-  assert.deepEqual(argv.slice(-4), ["--", "/bin/sh", "-c", "true"]);
+  assert.deepEqual(argv.slice(-4), ["--", "/bin/sh", "-c", 'echo "$$1" $$$$']);
   assert.ok(argv.includes("--setenv=A=b c"));
   assert.ok(argv.includes("--property=RuntimeMaxSec=9"));
 });
