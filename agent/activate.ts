@@ -4,6 +4,7 @@
  */
 import { messageOf } from "@nix-ota/common";
 import { directoryOf, linkDurably } from "./atomic_file.ts";
+import { checkContents } from "./closure_check.ts";
 import { type Context, nixCall, runProgram } from "./context.ts";
 import { lookAround } from "./device.ts";
 import type { Event, Failure } from "./events.ts";
@@ -11,7 +12,8 @@ import { allowedSubstituters, setProfileArgv } from "./nix.ts";
 import { classifyNixError } from "./nix_errors.ts";
 import { physicalPath } from "./paths.ts";
 import { type Accepted, RefusedReleaseError } from "./releases.ts";
-import { checkContents, rootClosure, StageError, syncStore } from "./stage.ts";
+import { rootClosure, syncStore } from "./stage.ts";
+import { StageError } from "./stage_error.ts";
 import type { Action, Deployment, Return } from "./state.ts";
 import { activationLogOf, awaitSwitch, clearSwitchJob, findSwitchJob, killSwitch, runSwitch } from "./switch_job.ts";
 import { lastLineOf } from "./log_tail.ts";

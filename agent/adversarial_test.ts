@@ -189,7 +189,7 @@ for (const [what, make, code, config] of RELEASES) {
     const body = await make();
     device.serve(serving(() => envelopeResponse(body)));
     await within(device.agent.cycle());
-    const { last } = device.agent.situation().memory;
+    const { last } = device.agent.situation.memory;
     assert.deepEqual([last?.result, last?.reason], ["refused", code], device.logged.join("\n"));
     assertUntouched(device);
     const asked = device.requests.length;
@@ -210,7 +210,7 @@ Deno.test("a server that goes back to an older revision gets revision_too_old", 
   device.programs.length = 0;
   device.serve(serving(async () => envelopeResponse(await sign(await documentOf({}, 8))), 10));
   await within(device.agent.cycle());
-  assert.equal(device.agent.situation().memory.last?.reason, "revision_too_old");
+  assert.equal(device.agent.situation.memory.last?.reason, "revision_too_old");
   assertUntouched(device);
 });
 
@@ -221,7 +221,7 @@ Deno.test("a server that shows two contents of one revision gets equivocation", 
   device.programs.length = 0;
   device.serve(serving(async () => envelopeResponse(await sign(await documentOf({ notes: "another" }, 9))), 10));
   await within(device.agent.cycle());
-  assert.equal(device.agent.situation().memory.last?.reason, "equivocation");
+  assert.equal(device.agent.situation.memory.last?.reason, "equivocation");
   assertUntouched(device);
 });
 
@@ -230,7 +230,7 @@ Deno.test("an offer of one digest with another good release behind it leads to t
   const envelope = await sign(await documentOf({}, 9));
   device.serve(serving(() => envelopeResponse(envelope), 8));
   await within(device.agent.cycle());
-  const floor = device.agent.situation().memory.floors["default/prod"];
+  const floor = device.agent.situation.memory.floors["default/prod"];
   assert.equal(floor?.revision, 9);
 });
 
@@ -294,7 +294,7 @@ for (const [what, answer] of ANSWERS) {
     device.serve(serving(answer));
     await within(device.agent.cycle());
     assertUntouched(device);
-    assert.equal(device.agent.situation().state.kind, "idle");
+    assert.equal(device.agent.situation.state.kind, "idle");
   });
 
   Deno.test(`a server whose every answer ${what} delays the device and no more`, async () => {

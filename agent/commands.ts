@@ -11,7 +11,7 @@ import { openIdentity } from "./device_key.ts";
 import { readJournal } from "./journal.ts";
 import { openAgent } from "./opening.ts";
 import { agentPaths } from "./paths.ts";
-import type { Contact } from "./reporter.ts";
+import type { Contact } from "./contact.ts";
 import { runResident } from "./resident.ts";
 import type { Situation } from "./state.ts";
 import { createNoteWriter, readNote, reasonWords, statusJson, statusScreen } from "./status.ts";
@@ -49,7 +49,7 @@ export function onceCommand(deps: CommandDeps): Promise<number> {
   return withAgent(deps, async (agent) => {
     await agent.start();
     const contact = await agent.cycle();
-    return exitCodeOf(agent.situation(), contact);
+    return exitCodeOf(agent.situation, contact);
   });
 }
 
@@ -91,9 +91,9 @@ export async function rollbackCommand(deps: CommandDeps): Promise<number> {
   lock.close();
   return await withAgent(deps, async (agent, context) => {
     // A way back that was cut off is gone to its end; anything else is ended by going back, not taken up again.
-    if (agent.situation().state.kind === "rolling_back") await agent.start();
+    if (agent.situation.state.kind === "rolling_back") await agent.start();
     else await agent.handle({ kind: "rollback-requested", look: await lookAround(context) });
-    return sayOutcome(deps, agent.situation());
+    return sayOutcome(deps, agent.situation);
   });
 }
 

@@ -22,7 +22,7 @@ export type Decision =
       | "overridden";
   }
   /** Fetch the release and verify it. */
-  | { readonly kind: "fetch" }
+  | { readonly kind: "fetch"; readonly offer: Offer }
   /** Activate what is staged. */
   | { readonly kind: "activate"; readonly digest: string };
 
@@ -60,5 +60,5 @@ export function decideOffer(
     return { kind: "nothing", why: "failed-before" };
   }
   if (held) return { kind: "nothing", why: "held" };
-  return offer.stage ? { kind: "fetch" } : { kind: "nothing", why: "not-yet" };
+  return offer.stage ? { kind: "fetch", offer } : { kind: "nothing", why: "not-yet" };
 }

@@ -11,7 +11,8 @@ import type { Effect, Event } from "./events.ts";
 import { probeHealth } from "./health.ts";
 import type { FetchProgress } from "./nix_output.ts";
 import { forgetReleases, loadRelease, RefusedReleaseError } from "./releases.ts";
-import { stageClosure, StageError } from "./stage.ts";
+import { stageClosure } from "./stage.ts";
+import { StageError } from "./stage_error.ts";
 import { type Deployment, floorKey, type Situation } from "./state.ts";
 import { rebootArgv } from "./systemd.ts";
 
@@ -32,59 +33,29 @@ export type EffectRunner = (effect: Effect, situation: Situation) => Promise<Eve
 
 /** A closure that was checked so shortly before activation is not read once more: 10 minutes. */
 const CHECKED_MS = 10 * 60_000;
+/** Why a download is given up for a newer release: the reason of the signal. */
+export const SUPERSEDED = "superseded";
 /** Longest time to ask for a reboot. */
 const REBOOT_MS = 60_000;
 
 /** Makes the runner of all effects. */
 export function createEffects(context: Context, hooks: EffectHooks): EffectRunner {
-  const { system } = context;
-  /** The closure that this life of the agent checked last, and when. */
-  let checked: { readonly digest: string; readonly atMs: number } | null = null;
-
-  async function stage(target: Deployment): Promise<Event> {
-    try {
-      const accepted = await loadRelease(context, target, await hooks.clock());
-      await stageClosure(context, { accepted, onProgress: hooks.onProgress, signal: hooks.interrupted("stage") });
-      checked = { digest: target.digest, atMs: system.monotonicMs() };
-      return { kind: "stage-succeeded" };
-    } catch (error) {
-      if (error instanceof StageError) {
-        return { kind: "stage-failed", failure: error.failure, remember: error.remember };
-      }
-      const reason = error instanceof RefusedReleaseError ? error.code : "interrupted";
-      return { kind: "stage-failed", failure: { reason, detail: messageOf(error) }, remember: false };
-    }
-  }
-
-  async function prepare(target: Deployment): Promise<Event> {
-    const checkedBefore = checked?.digest === target.digest && system.monotonicMs() - checked.atMs < CHECKED_MS;
-    checked = null;
-    const accepted = async () => await loadRelease(context, target, await hooks.clock());
-    return await prepareActivation(context, target, { accepted, checkedBefore });
-  }
-
-  async function reboot(): Promise<Event | null> {
-    const { systemctl } = context.tools;
-    if (systemctl === null) return { kind: "reboot-failed", detail: "systemd does not run here" };
-    await hooks.reportBeforeReboot();
-    const ran = await runProgram(context, rebootArgv(systemctl), { timeoutMs: REBOOT_MS });
-    return ran.code === 0
-      ? null
-      : { kind: "reboot-failed", detail: ran.stderr.trim() || `systemctl ended with ${ran.code}` };
-  }
-
+  const checks = new RecentChecks(context);
   return async (effect, situation) => {
     switch (effect.kind) {
       case "stage":
-        return await stage(effect.target);
-      case "prepare":
-        return await prepare(effect.target);
+        return await stage(context, hooks, { target: effect.target, checks });
+      case "prepare": {
+        const accepted = async () => await loadRelease(context, effect.target, await hooks.clock());
+        const checkedBefore = checks.take(effect.target);
+        return await prepareActivation(context, effect.target, { accepted, checkedBefore });
+      }
       case "apply":
         return await applyTarget(context, effect);
       case "await-switch":
         return await awaitTarget(context);
       case "reboot":
-        return await reboot();
+        return await reboot(context, hooks);
       case "probe":
         return await probeHealth(context, effect.target, hooks.interrupted("probe"));
       case "revert": {
@@ -101,6 +72,59 @@ export function createEffects(context: Context, hooks: EffectHooks): EffectRunne
         return unreachable(effect);
     }
   };
+}
+
+/** The closure that this life of the agent checked last, and when: read again only where that is long ago. */
+class RecentChecks {
+  readonly #context: Context;
+  #last: { readonly digest: string; readonly atMs: number } | null = null;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  note({ digest }: Deployment): void {
+    this.#last = { digest, atMs: this.#context.system.monotonicMs() };
+  }
+
+  /** Whether a closure was checked a moment ago; counts once. */
+  take({ digest }: Deployment): boolean {
+    const last = this.#last;
+    this.#last = null;
+    return last?.digest === digest && this.#context.system.monotonicMs() - last.atMs < CHECKED_MS;
+  }
+}
+
+async function stage(
+  context: Context,
+  hooks: EffectHooks,
+  { target, checks }: { target: Deployment; checks: RecentChecks },
+): Promise<Event> {
+  const signal = hooks.interrupted("stage");
+  try {
+    const accepted = await loadRelease(context, target, await hooks.clock());
+    await stageClosure(context, { accepted, onProgress: hooks.onProgress, signal });
+    checks.note(target);
+    return { kind: "stage-succeeded" };
+  } catch (error) {
+    if (signal.reason === SUPERSEDED) {
+      return { kind: "stage-failed", failure: { reason: "superseded", detail: null }, remember: false };
+    }
+    if (error instanceof StageError) {
+      return { kind: "stage-failed", failure: error.failure, remember: error.remember };
+    }
+    const reason = error instanceof RefusedReleaseError ? error.code : "interrupted";
+    return { kind: "stage-failed", failure: { reason, detail: messageOf(error) }, remember: false };
+  }
+}
+
+async function reboot(context: Context, hooks: EffectHooks): Promise<Event | null> {
+  const { systemctl } = context.tools;
+  if (systemctl === null) return { kind: "reboot-failed", detail: "systemd does not run here" };
+  await hooks.reportBeforeReboot();
+  const ran = await runProgram(context, rebootArgv(systemctl), { timeoutMs: REBOOT_MS });
+  const said = ran.stderr.trim() || `systemctl ended with ${ran.code}`;
+  return ran.code === 0 ? null : { kind: "reboot-failed", detail: said };
 }
 
 /** Points the GC roots at what is needed and forgets stored releases that are not. Failing to is no reason to stop. */

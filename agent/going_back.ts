@@ -81,6 +81,8 @@ export function giveUp(situation: Situation, state: In<"rolling_back">, detail: 
 export function goBackByHand(situation: Situation, look: Look, policy: Policy): Step {
   const { previous, confirmed } = situation.memory;
   if (previous === null || confirmed === null) {
+    // A request that was obeyed, and cut off before its note was removed.
+    if (situation.memory.last?.reason === "operator_rollback") return [situation, []];
     const last = { result: "refused", reason: "no_previous_system", detail: null } as const;
     return [
       withMemory(situation, { last: { ...last, release: null, atMs: policy.nowMs } }),

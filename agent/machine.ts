@@ -123,7 +123,9 @@ function fromStaging(situation: Situation, state: In<"staging">, event: Event, p
     case "stage-failed":
       return finish(situation, {
         target,
-        outcome: failedBefore(event.failure),
+        outcome: event.failure.reason === "superseded"
+          ? { result: "skipped", ...event.failure }
+          : failedBefore(event.failure),
         remember: event.remember,
         policy,
       });

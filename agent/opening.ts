@@ -2,7 +2,7 @@
  * Opens a state directory: reads what an earlier life of the agent left there and puts the agent together.
  * @module
  */
-import { type Agent, type AgentView, createAgent } from "./agent.ts";
+import { Agent, type AgentView } from "./agent.ts";
 import { makeDirectoryDurably } from "./atomic_file.ts";
 import type { Context } from "./context.ts";
 import type { Identity } from "./device_key.ts";
@@ -25,7 +25,7 @@ export async function openAgent(
     if (((await system.files.stat(directory))?.mode ?? 0) & 0o077) await system.files.setMode(directory, 0o700);
   }
   const [chain, situation] = [await openChain(context), await openSituation(context)];
-  return createAgent({ context, identity, chain, journal, situation, onView });
+  return new Agent({ context, identity, chain, journal, situation, onView });
 }
 
 /** Reads the journal; where a copy cannot be read, says so, keeps it aside and saves what can be saved. */

@@ -2,29 +2,32 @@
  * The resident agent: cycles, and between them waits for the poll, the long poll, a person or the end.
  * @module
  */
-import { backoffMs, messageOf } from "@nix-ota/common";
-import { type Agent, firstDelayMs } from "./agent.ts";
+import { backoffMs, firstPollMs, messageOf } from "@nix-ota/common";
+import type { Agent } from "./agent.ts";
 import type { Context } from "./context.ts";
+import type { Situation } from "./state.ts";
 
 /** A long poll that is answered sooner without news is no long poll. */
 const SHORT_WAIT_MS = 1_000;
+/** A device that booted so recently spreads its first check-in: the end of a power cut is not to be a stampede. */
+const FRESH_BOOT_SECONDS = 300;
 /** Longest pause that useless wake-ups lead to. */
 const USELESS_WAKE_MAX_MS = 60_000;
 
 /** Runs until the context's signal fires. */
 export async function runResident(context: Context, agent: Agent): Promise<void> {
-  const { config, paths, stop, system } = context;
+  const { paths, stop, system } = context;
   await system.files.makeDirectory(paths.requests, 0o700);
   let wake = new AbortController();
-  const watcher = system.watch(paths.requests, () => {
-    void noticeRequest(context, agent);
-    wake.abort();
-  });
+  const watcher = system.watch(
+    paths.requests,
+    () => void noticeRequests(context, agent).then((any) => any && wake.abort()),
+  );
   const head = createHeadWatch(context, agent);
   try {
-    await noticeRequest(context, agent);
+    await noticeRequests(context, agent);
     await recoverUntilGood(context, agent);
-    await system.sleep(await firstDelayMs(context, agent.situation()), stop);
+    await system.sleep(await firstDelayMs(context, agent.situation), stop);
     while (!stop.aborted) {
       wake = new AbortController();
       let delayMs: number;
@@ -43,22 +46,25 @@ export async function runResident(context: Context, agent: Agent): Promise<void>
     }
   } finally {
     watcher.close();
-    await agent.reporter.settled();
+    await agent.close();
   }
 
   async function waitFor(delayMs: number): Promise<void> {
     const waiting = AbortSignal.any([wake.signal, stop]);
     const news = new AbortController();
-    const polling = head.watch(config.channel, AbortSignal.any([waiting, news.signal]), () => news.abort());
+    const polling = head.watch(AbortSignal.any([waiting, news.signal]), () => news.abort());
     await system.sleep(delayMs, AbortSignal.any([waiting, news.signal]));
     news.abort();
     await polling;
   }
 }
 
-/** A person's rollback ends a download or a health check that is under way. */
-async function noticeRequest({ paths, system }: Context, agent: Agent): Promise<void> {
-  if (await system.files.stat(paths.rollbackRequest).catch(() => null) !== null) agent.interrupt();
+/** Whether a person asks for something; a rollback ends a download or a health check that is under way. */
+async function noticeRequests({ paths, system: { files } }: Context, agent: Agent): Promise<boolean> {
+  const requests = [paths.rollbackRequest, paths.retryRequest, paths.checkRequest];
+  const [rollback, ...others] = await Promise.all(requests.map((path) => files.stat(path).catch(() => null)));
+  if (rollback) agent.interrupt();
+  return [rollback, ...others].some((found) => found);
 }
 
 async function recoverUntilGood({ stop, system }: Context, agent: Agent): Promise<void> {
@@ -73,17 +79,25 @@ async function recoverUntilGood({ stop, system }: Context, agent: Agent): Promis
   }
 }
 
+/** The delay before the first check-in: none, unless the machine has just booted again, as the whole fleet may have. */
+async function firstDelayMs({ config, system }: Context, { sinceMs }: Situation): Promise<number> {
+  if (system.now() - sinceMs < FRESH_BOOT_SECONDS * 1000) return 0; // Something was under way, or this is the first start.
+  const content = await system.files.read("/proc/uptime", 256).catch(() => null);
+  const uptime = Number(content === null ? NaN : new TextDecoder().decode(content).split(" ")[0]);
+  return uptime < FRESH_BOOT_SECONDS ? firstPollMs(config.pollSeconds * 1000, system.random) : 0;
+}
+
 /** Holds the long poll between check-ins; losing it costs nothing but time (protocol 4.6). */
 function createHeadWatch({ system }: Context, agent: Agent): {
-  watch(channel: string, signal: AbortSignal, wake: () => void): Promise<void>;
+  watch(signal: AbortSignal, wake: () => void): Promise<void>;
 } {
   let etag: string | null = null;
   let useless = 0;
   let offeredBefore: string | null = null;
 
   return {
-    async watch(channel, signal, wake) {
-      const offered = agent.offeredEtag();
+    async watch(signal, wake) {
+      const offered = agent.offeredEtag;
       if (offered !== offeredBefore) useless = 0;
       offeredBefore = offered;
       // A server whose head changes all the time without an offer is not allowed to keep the device busy.
@@ -91,7 +105,7 @@ function createHeadWatch({ system }: Context, agent: Agent): {
       etag ??= offered;
       while (!signal.aborted) {
         const startMs = system.monotonicMs();
-        const answer = await agent.client.waitForHead({ channel, etag, readToken: agent.readToken(), signal });
+        const answer = await agent.waitForHead(etag, signal);
         if (signal.aborted || answer.kind === "failed") return;
         if (answer.kind === "unchanged") {
           if (system.monotonicMs() - startMs < SHORT_WAIT_MS) return;
@@ -99,7 +113,7 @@ function createHeadWatch({ system }: Context, agent: Agent): {
         }
         if (answer.etag === null || answer.etag === etag) return;
         etag = answer.etag;
-        if (etag === agent.offeredEtag()) continue; // Known from the last check-in.
+        if (etag === agent.offeredEtag) continue; // Known from the last check-in.
         useless += 1;
         return wake();
       }

@@ -7,7 +7,6 @@ import {
   ANSWER_MAX_BYTES,
   type Bytes,
   Checkin,
-  decodeUtf8,
   Directive,
   type DocumentKind,
   encodeUtf8,
@@ -19,38 +18,21 @@ import {
   formatEnvelope,
   formatRawPublicKey,
   LogDocument,
-  messageOf,
-  parseProblem,
-  parseRetryAfter,
   paths as wirePaths,
-  type Problem,
-  schema,
   signEnvelope,
   WAIT_MAX_SECONDS,
 } from "@nix-ota/common";
+import { bearer, failure, hasType, readEtag, readJson, refusal, type Unanswered, wrongType } from "./answers.ts";
 import type { Context } from "./context.ts";
 import type { Identity } from "./device_key.ts";
-import type { CheckinChain } from "./sequence.ts";
-import { type HttpAnswer, HttpError } from "./system.ts";
+import type { CheckinChain, Sequence } from "./sequence.ts";
+import { type HttpAnswer, HttpError, type HttpRequest } from "./system.ts";
 import { AGENT_VERSION } from "./version.ts";
 
-/** A request that brought nothing to go on with. */
-export interface Unanswered {
-  readonly kind: "failed";
-  /** A sentence for people. */
-  readonly message: string;
-  /** The code of a problem, or null. */
-  readonly code: Problem["code"];
-  /** The whole problem, for members that only one code has. */
-  readonly members: Problem["members"];
-  /** What `Retry-After` asks for, or null. Milliseconds. */
-  readonly retryAfterMs: number | null;
-}
+export type { Unanswered } from "./answers.ts";
 
 /** The answer to a check-in. */
-export type CheckinAnswer =
-  | { readonly kind: "directive"; readonly directive: Directive }
-  | Unanswered;
+export type CheckinAnswer = { readonly kind: "directive"; readonly directive: Directive } | Unanswered;
 
 /** The answer to an enrolment. */
 export type Enrolled = { readonly kind: "accepted" | "pending"; readonly pollAfterSeconds: number } | Unanswered;
@@ -64,24 +46,6 @@ export type HeadAnswer =
   | { readonly kind: "unchanged" }
   | { readonly kind: "failed"; readonly message: string };
 
-/** The server as the agent sees it. */
-export interface ServerClient {
-  enrol(document: Omit<Enrol, "publicKey">): Promise<Enrolled>;
-  /** Sends a check-in; `build` gets the number and nonce that it carries. */
-  checkin(build: (chain: { seq: number; nonce: string }) => Checkin): Promise<CheckinAnswer>;
-  release(channel: string, revision: number, readToken: string | null): Promise<FetchedRelease>;
-  /** Waits until the channel's head is another one than `etag`, at most some 55 s. */
-  waitForHead(
-    { channel, etag, readToken, signal }: {
-      channel: string;
-      etag: string | null;
-      readToken: string | null;
-      signal: AbortSignal;
-    },
-  ): Promise<HeadAnswer>;
-  sendLog(document: LogDocument): Promise<Unanswered | { readonly kind: "sent" }>;
-}
-
 /** Longest time for a small request; generous for a satellite link. */
 const REQUEST_MS = 30_000;
 /** Longest time for a release of at most 1 MiB. */
@@ -89,159 +53,136 @@ const RELEASE_MS = 60_000;
 /** How much longer than asked for a long poll may take. */
 const WAIT_SLACK_MS = 15_000;
 
-/** Connects a device to its server. */
-export function createServerClient(context: Context, identity: Identity, chain: CheckinChain): ServerClient {
-  const { config, system } = context;
+/** The server as the agent sees it. */
+export class ServerClient {
+  readonly #context: Context;
+  readonly #identity: Identity;
+  readonly #chain: CheckinChain;
 
-  async function post(path: string, kind: DocumentKind, payload: Bytes): Promise<HttpAnswer | Unanswered> {
-    const envelope = await signEnvelope(kind, payload, [identity.signer]);
-    return await ask(() =>
-      system.request({
-        method: "POST",
-        url: `${config.server}${path}`,
-        headers: { "content-type": ENVELOPE_CONTENT_TYPE, accept: "application/json", ...agentHeader() },
-        body: encodeUtf8(formatEnvelope(envelope)),
-        timeoutMs: REQUEST_MS,
-        maxBytes: ANSWER_MAX_BYTES,
-        signal: context.stop,
-      })
-    );
+  constructor(context: Context, identity: Identity, chain: CheckinChain) {
+    this.#context = context;
+    this.#identity = identity;
+    this.#chain = chain;
   }
 
-  async function ask(send: () => Promise<HttpAnswer>): Promise<HttpAnswer | Unanswered> {
+  /** Enrols the device (protocol 4.2). */
+  async enrol(document: Omit<Enrol, "publicKey">): Promise<Enrolled> {
+    const { type, v, fleet, deviceId, channel, facts, token, at } = document;
+    const publicKey = formatRawPublicKey(this.#identity.signer.publicKey);
+    // The order of the keys is part of the form (protocol 1.3).
+    const signed: Enrol = { type, v, fleet, deviceId, channel, publicKey, facts, token, at };
+    const answer = await this.#post(wirePaths.enroll, "enrol", formatDocument(Enrol, signed));
+    if (isUnanswered(answer)) return answer;
+    const enrolled = readJson(answer, EnrolAnswer);
+    if ("kind" in enrolled) return enrolled;
+    const { status, nonce, pollAfterSeconds } = enrolled.value;
+    this.#chain.answered(nonce);
+    return { kind: status, pollAfterSeconds };
+  }
+
+  /** Checks in (protocol 4.3); `build` gets the number and nonce that the check-in carries. */
+  async checkin(build: (chain: Sequence) => Checkin): Promise<CheckinAnswer> {
+    const answer = await this.#checkinOnce(build);
+    if (answer.kind === "directive") return answer;
+    if (answer.code !== "nonce_stale" && answer.code !== "checkin_replayed") return answer;
+    // The answer to an earlier check-in was lost, or the state directory was restored: go on from the server's word.
+    return this.#chain.resume(answer.members) ? await this.#checkinOnce(build) : answer;
+  }
+
+  /** Fetches a release (protocol 5.1); nothing of it is trusted yet. */
+  async release(channel: string, revision: number, readToken: string | null): Promise<FetchedRelease> {
+    const answer = await this.#ask({
+      method: "GET",
+      url: this.#url(wirePaths.release(channel, revision)),
+      headers: { accept: ENVELOPE_CONTENT_TYPE, ...bearer(readToken), ...AGENT_HEADER },
+      timeoutMs: RELEASE_MS,
+      maxBytes: ENVELOPE_MAX_BYTES,
+      signal: this.#context.stop,
+    });
+    if (isUnanswered(answer)) return answer;
+    if (!hasType(answer, ENVELOPE_CONTENT_TYPE)) return failure(wrongType(answer, ENVELOPE_CONTENT_TYPE));
+    return { kind: "fetched", envelope: answer.body };
+  }
+
+  /** Waits until the channel's head is another one than `etag`, at most some 55 s (protocol 4.6). */
+  async waitForHead({ channel, etag, readToken, signal }: {
+    channel: string;
+    etag: string | null;
+    readToken: string | null;
+    signal: AbortSignal;
+  }): Promise<HeadAnswer> {
     try {
-      const answer = await send();
-      return answer.status >= 200 && answer.status < 400 ? answer : refusal(answer, system.now());
+      const answer = await this.#context.system.request({
+        method: "GET",
+        url: this.#url(wirePaths.current(channel)),
+        headers: {
+          accept: ENVELOPE_CONTENT_TYPE,
+          prefer: `wait=${WAIT_MAX_SECONDS}`,
+          ...(etag === null ? {} : { "if-none-match": etag }),
+          ...bearer(readToken),
+          ...AGENT_HEADER,
+        },
+        timeoutMs: WAIT_MAX_SECONDS * 1000 + WAIT_SLACK_MS,
+        maxBytes: ENVELOPE_MAX_BYTES,
+        signal,
+      });
+      // 404: the channel has no release yet; a server that waits has waited for the first one.
+      if (answer.status === 304 || answer.status === 404) return { kind: "unchanged" };
+      if (answer.status !== 200) return { kind: "failed", message: `the server answered ${answer.status}` };
+      return { kind: "head", etag: readEtag(answer) };
+    } catch (error) {
+      if (error instanceof HttpError) return { kind: "failed", message: error.message };
+      throw error;
+    }
+  }
+
+  /** Sends a log (protocol 4.7). */
+  async sendLog(document: LogDocument): Promise<Unanswered | { readonly kind: "sent" }> {
+    const answer = await this.#post(wirePaths.log, "log", formatDocument(LogDocument, document));
+    return isUnanswered(answer) ? answer : { kind: "sent" };
+  }
+
+  #url(path: string): string {
+    return `${this.#context.config.server}${path}`;
+  }
+
+  async #checkinOnce(build: (chain: Sequence) => Checkin): Promise<CheckinAnswer> {
+    const payload = formatDocument(Checkin, build(await this.#chain.next()));
+    const answer = await this.#post(wirePaths.checkin, "checkin", payload);
+    if (isUnanswered(answer)) return answer;
+    const directive = readJson(answer, Directive);
+    if ("kind" in directive) return directive;
+    this.#chain.answered(directive.value.nonce);
+    return { kind: "directive", directive: directive.value };
+  }
+
+  async #post(path: string, kind: DocumentKind, payload: Bytes): Promise<HttpAnswer | Unanswered> {
+    const envelope = await signEnvelope(kind, payload, [this.#identity.signer]);
+    return await this.#ask({
+      method: "POST",
+      url: this.#url(path),
+      headers: { "content-type": ENVELOPE_CONTENT_TYPE, accept: "application/json", ...AGENT_HEADER },
+      body: encodeUtf8(formatEnvelope(envelope)),
+      timeoutMs: REQUEST_MS,
+      maxBytes: ANSWER_MAX_BYTES,
+      signal: this.#context.stop,
+    });
+  }
+
+  async #ask(request: HttpRequest): Promise<HttpAnswer | Unanswered> {
+    const { system } = this.#context;
+    try {
+      const answer = await system.request(request);
+      return answer.status >= 200 && answer.status < 300 ? answer : refusal(answer, system.now());
     } catch (error) {
       if (error instanceof HttpError) return failure(error.message);
       throw error;
     }
   }
-
-  async function sendCheckin(build: (chain: { seq: number; nonce: string }) => Checkin): Promise<CheckinAnswer> {
-    const answer = await post(wirePaths.checkin, "checkin", formatDocument(Checkin, build(await chain.next())));
-    if (isUnanswered(answer)) return answer;
-    const directive = readJson(answer, Directive);
-    if ("kind" in directive) return directive;
-    chain.answered(directive.value.nonce);
-    return { kind: "directive", directive: directive.value };
-  }
-
-  return {
-    async enrol(document) {
-      const { type, v, fleet, deviceId, channel, facts, token, at } = document;
-      const publicKey = formatRawPublicKey(identity.signer.publicKey);
-      // The order of the keys is part of the form (protocol 1.3).
-      const signed: Enrol = { type, v, fleet, deviceId, channel, publicKey, facts, token, at };
-      const answer = await post(wirePaths.enroll, "enrol", formatDocument(Enrol, signed));
-      if (isUnanswered(answer)) return answer;
-      const enrolled = readJson(answer, EnrolAnswer);
-      if ("kind" in enrolled) return enrolled;
-      chain.answered(enrolled.value.nonce);
-      return { kind: enrolled.value.status, pollAfterSeconds: enrolled.value.pollAfterSeconds };
-    },
-    async checkin(build) {
-      const answer = await sendCheckin(build);
-      if (answer.kind !== "failed" || (answer.code !== "nonce_stale" && answer.code !== "checkin_replayed")) {
-        return answer;
-      }
-      // The answer to an earlier check-in was lost, or the state directory was restored: go on from the server's word.
-      return chain.resume(answer.members) ? await sendCheckin(build) : answer;
-    },
-    async release(channel, revision, readToken) {
-      const answer = await ask(() =>
-        system.request({
-          method: "GET",
-          url: `${config.server}${wirePaths.release(channel, revision)}`,
-          headers: { accept: ENVELOPE_CONTENT_TYPE, ...bearer(readToken), ...agentHeader() },
-          timeoutMs: RELEASE_MS,
-          maxBytes: ENVELOPE_MAX_BYTES,
-          signal: context.stop,
-        })
-      );
-      if (isUnanswered(answer)) return answer;
-      if (!hasType(answer, ENVELOPE_CONTENT_TYPE)) return failure(wrongType(answer, ENVELOPE_CONTENT_TYPE));
-      return { kind: "fetched", envelope: answer.body };
-    },
-    async waitForHead({ channel, etag, readToken, signal }) {
-      try {
-        const answer = await system.request({
-          method: "GET",
-          url: `${config.server}${wirePaths.current(channel)}`,
-          headers: {
-            accept: ENVELOPE_CONTENT_TYPE,
-            prefer: `wait=${WAIT_MAX_SECONDS}`,
-            ...(etag === null ? {} : { "if-none-match": etag }),
-            ...bearer(readToken),
-            ...agentHeader(),
-          },
-          timeoutMs: WAIT_MAX_SECONDS * 1000 + WAIT_SLACK_MS,
-          maxBytes: ENVELOPE_MAX_BYTES,
-          signal,
-        });
-        // 404: the channel has no release yet; a server that waits has waited for the first one.
-        if (answer.status === 304 || answer.status === 404) return { kind: "unchanged" };
-        if (answer.status !== 200) return { kind: "failed", message: `the server answered ${answer.status}` };
-        return { kind: "head", etag: readEtag(answer) };
-      } catch (error) {
-        if (error instanceof HttpError) return { kind: "failed", message: error.message };
-        throw error;
-      }
-    },
-    async sendLog(document) {
-      const answer = await post(wirePaths.log, "log", formatDocument(LogDocument, document));
-      return isUnanswered(answer) ? answer : { kind: "sent" };
-    },
-  };
 }
 
-function refusal(answer: HttpAnswer, nowMs: number): Unanswered {
-  const problem = parseProblem(answer.status, new TextDecoder().decode(answer.body));
-  return {
-    kind: "failed",
-    message: `the server refused: ${problem.detail}${problem.code === null ? "" : ` (${problem.code})`}`,
-    code: problem.code,
-    members: problem.members,
-    retryAfterMs: parseRetryAfter(answer.header("retry-after"), nowMs),
-  };
-}
-
-function failure(message: string): Unanswered {
-  return { kind: "failed", message, code: null, members: {}, retryAfterMs: null };
-}
+const AGENT_HEADER: Readonly<Record<string, string>> = { "user-agent": `nix-ota-agent/${AGENT_VERSION}` };
 
 function isUnanswered(answer: HttpAnswer | Unanswered): answer is Unanswered {
   return "kind" in answer;
-}
-
-function readJson<T>(answer: HttpAnswer, parser: schema.Parser<T>): { readonly value: T } | Unanswered {
-  if (!hasType(answer, "application/json")) return failure(wrongType(answer, "application/json"));
-  try {
-    return { value: parser(JSON.parse(decodeUtf8(answer.body)), "answer") };
-  } catch (error) {
-    return failure(`the server's answer cannot be read: ${messageOf(error)}`);
-  }
-}
-
-function hasType(answer: HttpAnswer, wanted: string): boolean {
-  const [type] = (answer.header("content-type") ?? "").split(";");
-  return type?.trim().toLowerCase() === wanted;
-}
-
-function wrongType(answer: HttpAnswer, wanted: string): string {
-  const found = JSON.stringify((answer.header("content-type") ?? "none").slice(0, 100));
-  return `the server's answer has the content type ${found}: wanted "${wanted}" (is there a proxy or portal between?)`;
-}
-
-function readEtag(answer: HttpAnswer): string | null {
-  const etag = answer.header("etag");
-  return etag !== null && /^(?:W\/)?"[\x21\x23-\x7e]{1,128}"$/.test(etag) ? etag : null;
-}
-
-function bearer(token: string | null): Record<string, string> {
-  return token !== null && /^[\x21-\x7e]{1,256}$/.test(token) ? { authorization: `Bearer ${token}` } : {};
-}
-
-function agentHeader(): Record<string, string> {
-  return { "user-agent": `nix-ota-agent/${AGENT_VERSION}` };
 }

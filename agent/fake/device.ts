@@ -183,7 +183,7 @@ export async function live(world: World, plot: Plot, options: LifeOptions): Prom
     return plot({ agent: opened, context, runtime });
   });
   const end = await runtime.drive(playing);
-  return { end, steps: runtime.steps(), situation: (agent as Agent | null)?.situation() ?? null };
+  return { end, steps: runtime.steps(), situation: (agent as Agent | null)?.situation ?? null };
 }
 
 /** Check-ins at most between a crash and the time when all must be well. */

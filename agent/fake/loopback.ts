@@ -100,7 +100,7 @@ export async function openLoopback(fleet: Fleet, changes: Partial<Config> = {}):
     },
     async [Symbol.asyncDispose]() {
       stopping.abort();
-      await agent.reporter.settled();
+      await agent.close();
       ending.abort();
       await server.finished;
       await Deno.remove(folder, { recursive: true });
