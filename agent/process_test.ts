@@ -95,9 +95,11 @@ Deno.test("runProcess() survives a line without an end", async () => {
 Deno.test("startDetachedProcess() starts what outlives the call, as leader of its group", async () => {
   const file = await Deno.makeTempFile();
   try {
-    const pid = startDetachedProcess(["/bin/sh", "-c", 'ps -o pgid= -p $$ >"$0.new" && mv "$0.new" "$0"', file], ENV);
+    // proc(5): pid, name, state, parent, process group.
+    const script = 'read -r a b c d group rest </proc/$$/stat; echo "$group" >"$0.new" && mv "$0.new" "$0"';
+    const pid = startDetachedProcess(["/bin/sh", "-c", script, file], ENV);
     let group = "";
-    for (let wait = 0; wait < 100 && group === ""; wait++) {
+    for (let wait = 0; wait < 500 && group === ""; wait++) {
       await new Promise((resolve) => setTimeout(resolve, 20));
       group = (await Deno.readTextFile(file)).trim();
     }

@@ -26,7 +26,7 @@ function count({ requests }: Loopback, what: string): number {
   return requests.filter((one) => one.startsWith(what)).length;
 }
 
-async function until(condition: () => boolean, limitMs = 5_000): Promise<void> {
+async function until(condition: () => boolean, limitMs = 20_000): Promise<void> {
   const deadlineMs = performance.now() + limitMs;
   while (!condition()) {
     if (performance.now() > deadlineMs) throw new Error("nothing came of it");
@@ -47,7 +47,7 @@ async function whileRunning(device: Loopback, test: () => Promise<void>): Promis
     device.stop();
     const startMs = performance.now();
     await running;
-    assert.ok(performance.now() - startMs < 2_000, "it takes long to stop");
+    assert.ok(performance.now() - startMs < 10_000, "it takes long to stop");
   }
 }
 
@@ -61,7 +61,8 @@ Deno.test("the long poll wakes the agent at once when the head changes", async (
     const startMs = performance.now();
     publish(new Response("{}", { headers: { etag: '"new"' } }));
     await until(() => count(device, "POST") === 2);
-    assert.ok(performance.now() - startMs < 500, "it took long");
+    // Without the wake-up the next check-in would be a minute away.
+    assert.ok(performance.now() - startMs < 5_000, "it took long");
   });
 });
 
@@ -104,7 +105,7 @@ Deno.test("a person's check-now is done at once, and its note is gone", async ()
   await whileRunning(device, async () => {
     await until(() => count(device, "GET") === 1);
     await Deno.writeTextFile(device.context.paths.checkRequest, "");
-    await until(() => count(device, "POST") === 2, 2_000);
+    await until(() => count(device, "POST") === 2);
     await until(() => {
       try {
         Deno.statSync(device.context.paths.checkRequest);
