@@ -60,7 +60,7 @@ Deno.test("the long poll wakes the agent at once when the head changes", async (
     assert.equal(count(device, "POST"), 1);
     const startMs = performance.now();
     publish(new Response("{}", { headers: { etag: '"new"' } }));
-    await until(() => count(device, "POST") === 2);
+    await until(() => count(device, "POST") >= 2);
     // Without the wake-up the next check-in would be a minute away.
     assert.ok(performance.now() - startMs < 5_000, "it took long");
   });
@@ -105,7 +105,7 @@ Deno.test("a person's check-now is done at once, and its note is gone", async ()
   await whileRunning(device, async () => {
     await until(() => count(device, "GET") === 1);
     await Deno.writeTextFile(device.context.paths.checkRequest, "");
-    await until(() => count(device, "POST") === 2);
+    await until(() => count(device, "POST") >= 2);
     await until(() => {
       try {
         Deno.statSync(device.context.paths.checkRequest);
