@@ -109,8 +109,9 @@ export class Agent {
   async start(): Promise<void> {
     const { config, system } = this.#context;
     const { kind } = this.#situation.state;
-    const look = await lookAround(this.#context);
     const job = kind === "trial" ? await findSwitchJob(this.#context) : { kind: "none" } as const;
+    // Only then: what ran while a switch went on says nothing about how it ended.
+    const look = await lookAround(this.#context);
     const event = recover(this.#situation, { look, job, channel: config.channel });
     if (kind !== "idle") system.log("info", "taking up again", { state: kind, because: event.kind });
     await this.handle(event);
