@@ -33,6 +33,13 @@ export type Killed<Name extends string> = {
 
 /** Most time between a start of the agent and its kill: about what one whole update takes. */
 const LIFE_MAX_MS = 2_400;
+/**
+ * Phases that are waited for before a kill, so that a busy machine does not shift all of them into one; null for a kill
+ * at any time.
+ */
+const AIMS = [null, null, "staging", "trial", "probation", "rolling_back"] as const;
+const AIM_MAX_MS = 10_000;
+const AIM_SPREAD_MS = 500;
 /** Kills that one update has to bear. */
 const KILLS_PER_UPDATE = 10;
 /** Kills that one probation has to bear: one more, and the machine takes the new system for their cause (PROBATIONS_MAX). */
@@ -82,8 +89,8 @@ async function playUpdate<Name extends string>(killed: Killed<Name>, random: Ran
   const { revision } = await scene.publish(target);
   let probations = 0;
   for (let kills = 0; kills < KILLS_PER_UPDATE; kills++) {
-    await pause(random() ** 2 * LIFE_MAX_MS); // Short lives more often than long ones: more hits.
-    if (probations >= KILLS_PER_PROBATION) break;
+    const isOver = await awaitMoment(scene, random, revision);
+    if (isOver || probations >= KILLS_PER_PROBATION) break;
     await scene.stopAgent("SIGKILL");
     const situation = await scene.journal(); // Throws if it cannot be read.
     const moment = await momentOf(scene, situation, target);
@@ -95,6 +102,27 @@ async function playUpdate<Name extends string>(killed: Killed<Name>, random: Ran
   }
   await assertEnds(scene, { target, at, revision, isBad });
   if (!isBad) killed.at = target;
+}
+
+/** Waits for a moment to kill the agent at; answers whether the update was over before. */
+async function awaitMoment<Name extends string>(
+  scene: Scene<Name>,
+  random: Random,
+  revision: number,
+): Promise<boolean> {
+  const aim = pick(random, AIMS);
+  if (aim === null) {
+    await pause(random() ** 2 * LIFE_MAX_MS); // Short lives more often than long ones: more hits.
+    return false;
+  }
+  for (const deadline = performance.now() + AIM_MAX_MS; performance.now() < deadline;) {
+    const situation = await scene.journal();
+    const phase = situation?.state.kind ?? "idle";
+    if (phase === "idle" && situation?.memory.last?.release?.revision === revision) return true;
+    if (phase === aim) break;
+  }
+  await pause(random() * AIM_SPREAD_MS);
+  return false;
 }
 
 async function momentOf<Name extends string>(
