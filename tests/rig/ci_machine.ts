@@ -77,7 +77,8 @@ export class CiMachine implements AsyncDisposable {
     const { key, compression = "zstd" } = options;
     const query = new URLSearchParams({ compression });
     if (key !== undefined) {
-      const keyFile = `${this.#dir}/signing-key`;
+      // One file a call: two copies at once would write into each other's.
+      const keyFile = `${this.#dir}/signing-key-${crypto.randomUUID()}`;
       await Deno.writeTextFile(keyFile, key.secretKey, { mode: 0o600 });
       query.set("secret-key", keyFile);
     }
